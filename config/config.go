@@ -1,0 +1,178 @@
+// Package config is the one Config of the program: read from a YAML file, the
+// environment and flags (later ones win), checked as a whole, and every mistake
+// reported at once. Only main reads it.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kong"
+	"gopkg.in/yaml.v3"
+)
+
+// MinSecret is the shortest accepted JWT secret in bytes: the size of HMAC-SHA256's
+// output, below which RFC 7518 section 3.2 forbids HS256 keys.
+const MinSecret = 32
+
+// Config is everything that can be set. The tags are kong's: a flag, the same
+// name in the YAML file (http-addr or http_addr), and ACKBOX_… in the environment.
+type Config struct {
+	HTTPAddr       string   `name:"http-addr" env:"ACKBOX_HTTP_ADDR" default:"127.0.0.1:8080" help:"Address of the public listener."`
+	AdminAddr      string   `name:"admin-addr" env:"ACKBOX_ADMIN_ADDR" help:"Address of the admin listener (metrics, pprof, /v1/admin). Empty: metrics are on the public one, pprof is off."`
+	DataDir        string   `name:"data-dir" env:"ACKBOX_DATA_DIR" default:"data" help:"Folder of the SQLite file and the generated secret."`
+	MySQLDSN       string   `name:"mysql-dsn" env:"ACKBOX_MYSQL_DSN" help:"MySQL, MariaDB or TiDB in go-sql-driver form, e.g. user:pass@tcp(127.0.0.1:3306)/ackbox. Empty: SQLite in the data folder."`
+	RedisURL       []string `name:"redis-url" env:"ACKBOX_REDIS_URL" help:"redis://… or rediss://…, several (comma separated) for a cluster. Empty: an embedded one."`
+	JWTSecret      string   `name:"jwt-secret" env:"ACKBOX_JWT_SECRET" help:"Secret that signs access tokens, at least 32 bytes. Needed with MySQL or Redis; otherwise made once and kept in the data folder."`
+	NodeID         int64    `name:"node-id" env:"ACKBOX_NODE_ID" default:"-1" help:"Node id 0 to 1023. -1: lease a free one."`
+	AllowedOrigins []string `name:"allowed-origins" env:"ACKBOX_ALLOWED_ORIGINS" help:"Origins of browsers beside the server's own, e.g. https://app.example.com."`
+	TrustedProxies []string `name:"trusted-proxies" env:"ACKBOX_TRUSTED_PROXIES" help:"Addresses or networks of proxies whose X-Forwarded-For is believed."`
+
+	AckTimeout        time.Duration `name:"ack-timeout" env:"ACKBOX_ACK_TIMEOUT" default:"3s" help:"How long a push waits for its ack before it is pushed again."`
+	AckMaxAttempts    int           `name:"ack-max-attempts" env:"ACKBOX_ACK_MAX_ATTEMPTS" default:"5" help:"Pushes of one entry before its socket is closed with 4008."`
+	AckQueueSize      int           `name:"ack-queue-size" env:"ACKBOX_ACK_QUEUE_SIZE" default:"200000" help:"Un-acked pushes that this node remembers; older ones fall back on the mailbox."`
+	MailboxGroupLimit int           `name:"mailbox-group-limit" env:"ACKBOX_MAILBOX_GROUP_LIMIT" default:"100" help:"Members up to which a message is copied into each mailbox."`
+	GroupMaxMembers   int           `name:"group-max-members" env:"ACKBOX_GROUP_MAX_MEMBERS" default:"10000" help:"Largest group."`
+	IdempotencyWindow time.Duration `name:"idempotency-window" env:"ACKBOX_IDEMPOTENCY_WINDOW" default:"1s" help:"How long the Redis window holds a key that is being sent."`
+	RecallWindow      time.Duration `name:"recall-window" env:"ACKBOX_RECALL_WINDOW" default:"2m" help:"How long a sender may recall a message."`
+	SweepInterval     time.Duration `name:"sweep-interval" env:"ACKBOX_SWEEP_INTERVAL" default:"5s" help:"How often this node's sessions are compared with their mailboxes."`
+	Heartbeat         time.Duration `name:"heartbeat" env:"ACKBOX_HEARTBEAT" default:"25s" help:"How often a socket gets a ping frame."`
+	AccessTokenTTL    time.Duration `name:"access-token-ttl" env:"ACKBOX_ACCESS_TOKEN_TTL" default:"15m" help:"Life of an access token."`
+	RefreshTokenTTL   time.Duration `name:"refresh-token-ttl" env:"ACKBOX_REFRESH_TOKEN_TTL" default:"720h" help:"Life of a refresh token."`
+	RateLimit         string        `name:"rate-limit" env:"ACKBOX_RATE_LIMIT" default:"on" help:"on or off."`
+	LogLevel          string        `name:"log-level" env:"ACKBOX_LOG_LEVEL" default:"info" help:"debug, info, warn or error."`
+	AdminUsername     string        `name:"admin-username" env:"ACKBOX_ADMIN_USERNAME" help:"First admin account, made at start when it does not exist."`
+	AdminPassword     string        `name:"admin-password" env:"ACKBOX_ADMIN_PASSWORD" help:"Its password, 10 to 128 characters."`
+}
+
+// Embedded says whether the process brings its own database and Redis.
+func (c *Config) Embedded() bool { return c.MySQLDSN == "" && len(c.RedisURL) == 0 }
+
+// Validate reports every mistake at once, each naming its variable and what to do.
+func (c *Config) Validate() error {
+	var errs []error
+	bad := func(name, format string, args ...any) {
+		errs = append(errs, fmt.Errorf("%s: %s", name, fmt.Sprintf(format, args...)))
+	}
+	checkAddr := func(name, addr string) {
+		if _, port, err := net.SplitHostPort(addr); err != nil || port == "" {
+			bad(name, "%q is not host:port", addr)
+		}
+	}
+	checkAddr("ACKBOX_HTTP_ADDR", c.HTTPAddr)
+	if c.AdminAddr != "" {
+		checkAddr("ACKBOX_ADMIN_ADDR", c.AdminAddr)
+	}
+	for _, u := range c.RedisURL {
+		if p, err := url.Parse(u); err != nil || (p.Scheme != "redis" && p.Scheme != "rediss") || p.Host == "" {
+			bad("ACKBOX_REDIS_URL", "want redis://host:port or rediss://host:port")
+		}
+	}
+	switch {
+	case c.JWTSecret == "" && !c.Embedded():
+		bad("ACKBOX_JWT_SECRET", "is needed with ACKBOX_MYSQL_DSN or ACKBOX_REDIS_URL, the same on all nodes; make one with: openssl rand -hex 32")
+	case c.JWTSecret != "" && len(c.JWTSecret) < MinSecret:
+		bad("ACKBOX_JWT_SECRET", "is %d bytes, want at least %d; make one with: openssl rand -hex 32", len(c.JWTSecret), MinSecret)
+	case weakSecret(c.JWTSecret):
+		bad("ACKBOX_JWT_SECRET", "is a default or a repetition; make one with: openssl rand -hex 32")
+	}
+	if c.NodeID < -1 || c.NodeID > 1023 {
+		bad("ACKBOX_NODE_ID", "is %d, want 0 to 1023, or -1 to lease one", c.NodeID)
+	}
+	for _, o := range c.AllowedOrigins {
+		if u, err := url.Parse(o); err != nil || u.Scheme == "" || u.Host == "" || u.Path != "" {
+			bad("ACKBOX_ALLOWED_ORIGINS", "%q is not an origin such as https://app.example.com", o)
+		}
+	}
+	for name, d := range map[string]time.Duration{
+		"ACKBOX_ACK_TIMEOUT": c.AckTimeout, "ACKBOX_IDEMPOTENCY_WINDOW": c.IdempotencyWindow, "ACKBOX_SWEEP_INTERVAL": c.SweepInterval,
+		"ACKBOX_HEARTBEAT": c.Heartbeat, "ACKBOX_ACCESS_TOKEN_TTL": c.AccessTokenTTL, "ACKBOX_REFRESH_TOKEN_TTL": c.RefreshTokenTTL,
+	} {
+		if d < 100*time.Millisecond {
+			bad(name, "is %s, want at least 100ms", d)
+		}
+	}
+	if c.RecallWindow < 0 {
+		bad("ACKBOX_RECALL_WINDOW", "is %s, want 0 or more", c.RecallWindow)
+	}
+	for name, n := range map[string]int{
+		"ACKBOX_ACK_MAX_ATTEMPTS": c.AckMaxAttempts, "ACKBOX_ACK_QUEUE_SIZE": c.AckQueueSize, "ACKBOX_GROUP_MAX_MEMBERS": c.GroupMaxMembers,
+		"ACKBOX_MAILBOX_GROUP_LIMIT": c.MailboxGroupLimit,
+	} {
+		if n < 1 {
+			bad(name, "is %d, want at least 1", n)
+		}
+	}
+	if c.RateLimit != "on" && c.RateLimit != "off" {
+		bad("ACKBOX_RATE_LIMIT", "is %q, want on or off", c.RateLimit)
+	}
+	switch c.LogLevel {
+	case "debug", "info", "warn", "error":
+	default:
+		bad("ACKBOX_LOG_LEVEL", "is %q, want debug, info, warn or error", c.LogLevel)
+	}
+	if (c.AdminUsername == "") != (c.AdminPassword == "") {
+		bad("ACKBOX_ADMIN_USERNAME", "and ACKBOX_ADMIN_PASSWORD go together")
+	}
+	return errors.Join(errs...)
+}
+
+// weakSecret says whether a secret is long enough and still no secret: fewer than
+// eight different bytes, or one of the words that examples use.
+func weakSecret(s string) bool {
+	if s == "" {
+		return false
+	}
+	seen := map[byte]bool{}
+	for i := range len(s) {
+		seen[s[i]] = true
+	}
+	low := strings.ToLower(s)
+	return len(seen) < 8 || strings.Contains(low, "changeme") || strings.Contains(low, "change-me") || strings.HasPrefix(low, "secret")
+}
+
+// YAML is a kong configuration loader: a flat YAML map whose keys are flag names,
+// with - or _. A key that no flag has is an error.
+func YAML(path string, known func(flag string) bool) (kong.Resolver, error) {
+	text, err := os.ReadFile(filepath.Clean(path))
+	if err != nil {
+		return nil, fmt.Errorf("configuration file: %w", err)
+	}
+	values := map[string]any{}
+	if err := yaml.Unmarshal(text, &values); err != nil {
+		return nil, fmt.Errorf("configuration file %s: %w", path, err)
+	}
+	flags := map[string]any{}
+	var errs []error
+	for key, value := range values {
+		flag := strings.ReplaceAll(key, "_", "-")
+		if !known(flag) {
+			errs = append(errs, fmt.Errorf("configuration file %s: unknown name %q", path, key))
+		}
+		if list, ok := value.([]any); ok {
+			parts := make([]string, len(list))
+			for i, part := range list {
+				parts[i] = fmt.Sprint(part)
+			}
+			value = strings.Join(parts, ",")
+		}
+		flags[flag] = fmt.Sprint(value)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return kong.ResolverFunc(func(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+		for _, env := range flag.Envs {
+			if _, set := os.LookupEnv(env); set {
+				return nil, nil //nolint:nilnil // kong's way to say: not from here, the environment wins
+			}
+		}
+		return flags[flag.Name], nil
+	}), nil
+}
