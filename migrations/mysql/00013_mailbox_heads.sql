@@ -1,0 +1,7 @@
+-- +goose Up
+CREATE TABLE IF NOT EXISTS mailbox_heads (
+    user_id BIGINT NOT NULL DEFAULT 0,
+    head    BIGINT NOT NULL DEFAULT 0,
+    floor   BIGINT NOT NULL DEFAULT 0,
+    PRIMARY KEY (user_id)
+) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;

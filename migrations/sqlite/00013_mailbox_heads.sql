@@ -1,0 +1,6 @@
+-- +goose Up
+CREATE TABLE IF NOT EXISTS mailbox_heads (
+    user_id INTEGER NOT NULL PRIMARY KEY,
+    head    INTEGER NOT NULL DEFAULT 0,
+    floor   INTEGER NOT NULL DEFAULT 0
+);
