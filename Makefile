@@ -1,0 +1,87 @@
+# The text after ## is what `make help` says about a target.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules
+
+# A fresh machine may have Go where its tarball puts it, and not on PATH.
+export PATH := $(PATH):/usr/local/go/bin
+# The toolchain that is here is the one that is used; nothing is downloaded on the side.
+export GOTOOLCHAIN := local
+
+FUZZTIME ?= 20s
+GOLANGCI_VERSION := $(shell sed -n 's,^.*github.com/golangci/golangci-lint/v2 \(v[0-9.]*\).*,\1,p' tools/go.mod)
+GOVULNCHECK_VERSION := $(shell sed -n 's,^.*golang.org/x/vuln \(v[0-9.]*\).*,\1,p' tools/go.mod)
+# Tools are built once per version: golangci-lint takes minutes.
+TOOLS := .cache/tools
+GOLANGCI := $(TOOLS)/golangci-lint-$(GOLANGCI_VERSION)
+GOVULNCHECK := $(TOOLS)/govulncheck-$(GOVULNCHECK_VERSION)
+WITHSERVERS := $(TOOLS)/withservers
+
+# $(call need,PROGRAM,DEBIAN PACKAGES): what cannot come as a Go module is installed by root, or asked for.
+define need
+command -v $(1) >/dev/null || { \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends -o DPkg::Lock::Timeout=300 $(2); \
+	else \
+		echo "$(1) is missing; install it (Debian, Ubuntu: sudo apt-get install $(2))" >&2; exit 1; \
+	fi; }
+endef
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: ## Serve on http://127.0.0.1:8080, with an embedded database and Redis; data in ./data
+	go run .
+
+.PHONY: build
+build: ## Build the static binary bin/ackbox
+	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o bin/ackbox .
+
+.PHONY: test
+test: $(WITHSERVERS) ## Run all tests with the race detector, on a MariaDB and a Redis that it starts (root: installs them if missing)
+	@$(call need,gcc,gcc libc6-dev)
+	CGO_ENABLED=1 $(WITHSERVERS) -- go test -race -timeout=11m ./...
+
+.PHONY: lint
+lint: $(GOLANGCI) ## Check formatting, vet, imports and style; modules; compose file and Dockerfile
+	@unformatted=$$(git ls-files --cached --others --exclude-standard '*.go' | xargs -r ls -d 2>/dev/null | xargs -r gofmt -l); \
+		[ -z "$$unformatted" ] || { echo "gofmt -w these:"; echo "$$unformatted"; exit 1; }
+	go vet ./...
+	$(GOLANGCI) run ./...
+	go mod verify
+	go test ./internal/deploycheck
+
+.PHONY: vuln
+vuln: $(GOVULNCHECK) ## Look for known vulnerabilities; says SKIPPED when the database cannot be reached
+	@tools/vuln $(GOVULNCHECK)
+
+.PHONY: bench
+bench: $(WITHSERVERS) ## Measure sends, pushes and idle connections against MariaDB and Redis
+	$(WITHSERVERS) -- go run . bench --help
+
+.PHONY: fuzz
+fuzz: $(WITHSERVERS) ## Run each fuzz target for FUZZTIME (20s)
+	$(WITHSERVERS) -- tools/fuzz $(FUZZTIME)
+
+.PHONY: generate
+generate: ## Write the generated files again
+	go generate ./...
+
+.PHONY: clean
+clean: ## Remove what the build, the tests and the tools have made (not ./data)
+	rm -rf bin .cache bench-out
+
+# Built and not `go run`: that one keeps signals and exit codes to itself. The build is instant when nothing has changed.
+.PHONY: $(WITHSERVERS)
+$(WITHSERVERS):
+	@go build -o $@ ./internal/testenv/cmd/withservers
+
+$(GOLANGCI):
+	@echo "building golangci-lint $(GOLANGCI_VERSION): some minutes, once"
+	@mkdir -p $(TOOLS) && go build -modfile=tools/go.mod -o $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+$(GOVULNCHECK):
+	@mkdir -p $(TOOLS) && go build -modfile=tools/go.mod -o $@ golang.org/x/vuln/cmd/govulncheck
