@@ -55,8 +55,8 @@ type Error struct {
 	Detail     string        // one sentence for a developer; never a secret, never a message text
 	Fields     []Field       // bad fields, for CodeValidation
 	RetryAfter time.Duration // for 429 and 503; 0 means the edge's default
-	Head       uint64        // for CodePositionLost: the mailbox's last seq …
-	Floor      uint64        // … and the oldest one that is still kept
+	Head       int64         // for CodePositionLost: the mailbox's last seq …
+	Floor      int64         // … and the oldest one that is still kept
 	Cause      error         // what lies beneath, for the log only
 }
 

@@ -4,6 +4,7 @@ CREATE TABLE IF NOT EXISTS messages (
     conversation_seq BIGINT NOT NULL DEFAULT 0,
     id               BIGINT NOT NULL DEFAULT 0,
     sender_id        BIGINT NOT NULL DEFAULT 0,
+    sender_seq       BIGINT NOT NULL DEFAULT 0,
     client_msg_id    VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT '',
     type             VARCHAR(16) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT '',
     body             MEDIUMTEXT NOT NULL,

@@ -4,6 +4,7 @@ CREATE TABLE IF NOT EXISTS messages (
     conversation_seq INTEGER NOT NULL DEFAULT 0,
     id               INTEGER NOT NULL DEFAULT 0,
     sender_id        INTEGER NOT NULL DEFAULT 0,
+    sender_seq       INTEGER NOT NULL DEFAULT 0,
     client_msg_id    TEXT NOT NULL DEFAULT '',
     type             TEXT NOT NULL DEFAULT '',
     body             TEXT NOT NULL,

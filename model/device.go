@@ -1,0 +1,181 @@
+package model
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+)
+
+// Device is one device of a user and its position: everything up to Acked has been
+// received. Acks of entries up to ReceiptsFrom make no receipts: they were history
+// when the device first came.
+type Device struct {
+	UserID       UserID
+	DeviceID     DeviceID
+	Acked        int64
+	ReceiptsFrom int64
+	LastSeenAt   Millis
+	CreatedAt    Millis
+}
+
+// NewDevice is the first state of a device in a mailbox with the given head.
+func NewDevice(user UserID, id DeviceID, head int64, now Millis) Device {
+	start := max(0, head-NewDeviceEntries)
+	return Device{UserID: user, DeviceID: id, Acked: start, ReceiptsFrom: start, LastSeenAt: now, CreatedAt: now}
+}
+
+// ValidDeviceID says whether s can name a device: 1 to 64 of A-Z a-z 0-9 . _ -
+func ValidDeviceID(s string) bool {
+	if len(s) < 1 || len(s) > 64 {
+		return false
+	}
+	for i := range len(s) {
+		c := s[i]
+		switch {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '.', c == '_', c == '-':
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// DeviceKey names a device of a user.
+type DeviceKey struct {
+	UserID   UserID
+	DeviceID DeviceID
+}
+
+const deviceColumns = "user_id, device_id, acked_seq, receipts_from, last_seen_at, created_at"
+
+func scanDevice(r *sql.Rows) (d Device, err error) {
+	return d, r.Scan(&d.UserID, &d.DeviceID, &d.Acked, &d.ReceiptsFrom, &d.LastSeenAt, &d.CreatedAt)
+}
+
+// Devices reads at most 500 devices by key; in a transaction their rows are locked.
+func (s *Store) Devices(ctx context.Context, keys []DeviceKey) (map[DeviceKey]Device, error) {
+	args := make([]any, 0, 2*len(keys))
+	for _, k := range keys {
+		args = append(args, k.UserID, k.DeviceID)
+	}
+	lock := ""
+	if s.inTx {
+		lock = s.forUpdate()
+	}
+	rows, err := s.read(ctx).Raw("SELECT "+deviceColumns+" FROM devices WHERE (user_id, device_id) IN ("+s.tuples(len(keys), 2)+") ORDER BY user_id, device_id"+lock, args...).Rows()
+	if err != nil {
+		return nil, fmt.Errorf("read devices: %w", err)
+	}
+	list, err := scanAll(rows, scanDevice)
+	found := make(map[DeviceKey]Device, len(list))
+	for _, d := range list {
+		found[DeviceKey{d.UserID, d.DeviceID}] = d
+	}
+	return found, err
+}
+
+// DeviceByKey is one device, or CodeNotFound.
+func (s *Store) DeviceByKey(ctx context.Context, key DeviceKey) (Device, error) {
+	found, err := s.Devices(ctx, []DeviceKey{key})
+	if err != nil {
+		return Device{}, err
+	}
+	d, ok := found[key]
+	if !ok {
+		return Device{}, NotFound("device")
+	}
+	return d, nil
+}
+
+// DevicesOf lists a user's devices, latest seen first, at most 200.
+func (s *Store) DevicesOf(ctx context.Context, user UserID) ([]Device, error) {
+	rows, err := s.read(ctx).Raw("SELECT "+deviceColumns+" FROM devices WHERE user_id = ? ORDER BY last_seen_at DESC, device_id LIMIT 200", user).Rows()
+	if err != nil {
+		return nil, fmt.Errorf("list devices: %w", err)
+	}
+	return scanAll(rows, scanDevice)
+}
+
+// PutDevices writes devices, sorted by key, their positions only ever forward.
+func (s *Store) PutDevices(ctx context.Context, list []Device) error {
+	onDuplicate := " ON DUPLICATE KEY UPDATE acked_seq = GREATEST(acked_seq, VALUES(acked_seq)), last_seen_at = GREATEST(last_seen_at, VALUES(last_seen_at))"
+	if s.dialect == SQLite {
+		onDuplicate = " ON CONFLICT (user_id, device_id) DO UPDATE SET acked_seq = MAX(acked_seq, excluded.acked_seq), last_seen_at = MAX(last_seen_at, excluded.last_seen_at)"
+	}
+	return chunks(list, rowsPerStatement, func(part []Device) error {
+		args := make([]any, 0, 6*len(part))
+		for _, d := range part {
+			args = append(args, d.UserID, d.DeviceID, d.Acked, d.ReceiptsFrom, d.LastSeenAt, d.CreatedAt)
+		}
+		if err := s.write(ctx).Exec("INSERT INTO devices ("+deviceColumns+") VALUES "+values(len(part), 6)+onDuplicate, args...).Error; err != nil {
+			return fmt.Errorf("write devices: %w", err)
+		}
+		return nil
+	})
+}
+
+// TouchDevices moves last_seen_at of the given devices, at most 500 of them.
+func (s *Store) TouchDevices(ctx context.Context, keys []DeviceKey, now Millis) error {
+	args := make([]any, 0, 1+2*len(keys))
+	args = append(args, now)
+	for _, k := range keys {
+		args = append(args, k.UserID, k.DeviceID)
+	}
+	if err := s.write(ctx).Exec("UPDATE devices SET last_seen_at = ? WHERE (user_id, device_id) IN ("+s.tuples(len(keys), 2)+")", args...).Error; err != nil {
+		return fmt.Errorf("touch devices: %w", err)
+	}
+	return nil
+}
+
+// DeleteDevice forgets a device and its positions; CodeNotFound when it is unknown.
+func (s *Store) DeleteDevice(ctx context.Context, key DeviceKey) error {
+	return s.Tx(ctx, func(tx *Store) error {
+		res := tx.write(ctx).Exec("DELETE FROM devices WHERE user_id = ? AND device_id = ?", key.UserID, key.DeviceID)
+		if res.Error != nil {
+			return fmt.Errorf("delete device: %w", res.Error)
+		}
+		if res.RowsAffected == 0 {
+			return NotFound("device")
+		}
+		err := tx.write(ctx).Exec("DELETE FROM selective_acks WHERE user_id = ? AND device_id = ?", key.UserID, key.DeviceID).Error
+		return errors.Join(err, tx.write(ctx).Exec("DELETE FROM log_positions WHERE user_id = ? AND device_id = ?", key.UserID, key.DeviceID).Error)
+	})
+}
+
+// SelectiveAcks reads which entries above its position a device has acked one by
+// one, ascending.
+func (s *Store) SelectiveAcks(ctx context.Context, key DeviceKey) ([]int64, error) {
+	rows, err := s.read(ctx).Raw("SELECT seq FROM selective_acks WHERE user_id = ? AND device_id = ? ORDER BY seq", key.UserID, key.DeviceID).Rows()
+	if err != nil {
+		return nil, fmt.Errorf("read selective acks: %w", err)
+	}
+	return scanAll(rows, func(r *sql.Rows) (seq int64, err error) { return seq, r.Scan(&seq) })
+}
+
+// AddSelectiveAcks remembers entries that a device acked out of order; known ones
+// stay.
+func (s *Store) AddSelectiveAcks(ctx context.Context, key DeviceKey, seqs []int64) error {
+	insert := "INSERT IGNORE INTO"
+	if s.dialect == SQLite {
+		insert = "INSERT OR IGNORE INTO"
+	}
+	return chunks(seqs, rowsPerStatement, func(part []int64) error {
+		args := make([]any, 0, 3*len(part))
+		for _, seq := range part {
+			args = append(args, key.UserID, key.DeviceID, seq)
+		}
+		if err := s.write(ctx).Exec(insert+" selective_acks (user_id, device_id, seq) VALUES "+values(len(part), 3), args...).Error; err != nil {
+			return fmt.Errorf("write selective acks: %w", err)
+		}
+		return nil
+	})
+}
+
+// DropSelectiveAcks forgets what a position has moved over.
+func (s *Store) DropSelectiveAcks(ctx context.Context, key DeviceKey, upTo int64) error {
+	if err := s.write(ctx).Exec("DELETE FROM selective_acks WHERE user_id = ? AND device_id = ? AND seq <= ?", key.UserID, key.DeviceID, upTo).Error; err != nil {
+		return fmt.Errorf("drop selective acks: %w", err)
+	}
+	return nil
+}

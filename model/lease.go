@@ -1,0 +1,104 @@
+package model
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+)
+
+// MaxNodeID is the highest node id: ids have ten bits for it.
+const MaxNodeID NodeID = 1023
+
+// Lease is a node's claim on a node id. IDsUntil is the reserved high-water mark of
+// the id service's time part: ids with a later time have never been given out under
+// this node id, whoever held it. A new holder starts above it, so two holders can
+// never make the same id, whatever their clocks say.
+type Lease struct {
+	NodeID    NodeID
+	Holder    string // random, of this process
+	Address   string
+	IDsUntil  int64 // in the id service's time unit
+	ExpiresAt Millis
+}
+
+// AcquireLease takes the given node id, or with -1 the lowest free or expired one,
+// and reserves ids up to `until(previous mark)`. CodeUnavailable when none is free.
+func (s *Store) AcquireLease(ctx context.Context, want NodeID, holder, address string, now, expires Millis, until func(previous int64) int64) (lease Lease, previous int64, err error) {
+	err = s.Tx(ctx, func(tx *Store) error {
+		rows, err := tx.read(ctx).Raw("SELECT id, holder, ids_until, expires_at FROM nodes ORDER BY id" + tx.forUpdate()).Rows()
+		if err != nil {
+			return fmt.Errorf("read node leases: %w", err)
+		}
+		list, err := scanAll(rows, func(r *sql.Rows) (l Lease, err error) {
+			return l, r.Scan(&l.NodeID, &l.Holder, &l.IDsUntil, &l.ExpiresAt)
+		})
+		if err != nil {
+			return err
+		}
+		byID := make(map[NodeID]Lease, len(list))
+		for _, l := range list {
+			byID[l.NodeID] = l
+		}
+		free := func(id NodeID) bool {
+			l, taken := byID[id]
+			return !taken || l.ExpiresAt < now || l.Holder == holder
+		}
+		id := want
+		if want < 0 {
+			for id = 0; id <= MaxNodeID && !free(id); id++ {
+			}
+		}
+		if id > MaxNodeID || !free(id) {
+			return NewError(CodeUnavailable, "node id %d is held by another node until its lease ends; stop that node or choose another ACKBOX_NODE_ID", id)
+		}
+		previous = byID[id].IDsUntil
+		lease = Lease{NodeID: id, Holder: holder, Address: address, IDsUntil: until(previous), ExpiresAt: expires}
+		upsert := " ON DUPLICATE KEY UPDATE holder = VALUES(holder), address = VALUES(address), ids_until = VALUES(ids_until), expires_at = VALUES(expires_at), started_at = VALUES(started_at)"
+		if tx.dialect == SQLite {
+			upsert = " ON CONFLICT (id) DO UPDATE SET holder = excluded.holder, address = excluded.address, ids_until = excluded.ids_until, expires_at = excluded.expires_at, started_at = excluded.started_at"
+		}
+		if err := tx.write(ctx).Exec("INSERT INTO nodes (id, holder, address, ids_until, expires_at, started_at) VALUES (?,?,?,?,?,?)"+upsert, id, holder, address, lease.IDsUntil, expires, now).Error; err != nil {
+			return fmt.Errorf("write node lease: %w", err)
+		}
+		return nil
+	})
+	return lease, previous, err
+}
+
+// ErrLeaseLost means that another process holds the node id now.
+var ErrLeaseLost = errors.New("the node lease is held by another process")
+
+// RenewLease extends a lease and its reservation; ErrLeaseLost when it is gone.
+func (s *Store) RenewLease(ctx context.Context, lease Lease) error {
+	return s.Tx(ctx, func(tx *Store) error {
+		var holder string
+		err := tx.read(ctx).Raw("SELECT holder FROM nodes WHERE id = ?"+tx.forUpdate(), lease.NodeID).Row().Scan(&holder)
+		if errors.Is(err, sql.ErrNoRows) || (err == nil && holder != lease.Holder) {
+			return ErrLeaseLost
+		}
+		if err != nil {
+			return fmt.Errorf("read node lease: %w", err)
+		}
+		if err := tx.write(ctx).Exec("UPDATE nodes SET ids_until = CASE WHEN ids_until < ? THEN ? ELSE ids_until END, expires_at = ? WHERE id = ?", lease.IDsUntil, lease.IDsUntil, lease.ExpiresAt, lease.NodeID).Error; err != nil {
+			return fmt.Errorf("renew node lease: %w", err)
+		}
+		return nil
+	})
+}
+
+// ReleaseLease frees the node id; the reservation stays.
+func (s *Store) ReleaseLease(ctx context.Context, lease Lease) error {
+	if err := s.write(ctx).Exec("UPDATE nodes SET expires_at = 0 WHERE id = ? AND holder = ?", lease.NodeID, lease.Holder).Error; err != nil {
+		return fmt.Errorf("release node lease: %w", err)
+	}
+	return nil
+}
+
+// LiveNodes counts the nodes whose lease holds.
+func (s *Store) LiveNodes(ctx context.Context, now Millis) (n int, err error) {
+	if err := s.read(ctx).Raw("SELECT COUNT(*) FROM nodes WHERE expires_at >= ?", now).Row().Scan(&n); err != nil {
+		return 0, fmt.Errorf("count nodes: %w", err)
+	}
+	return n, nil
+}

@@ -1,0 +1,296 @@
+package model
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+)
+
+// NewDeviceEntries is how many of the newest mailbox entries a device that was
+// never seen starts with; older ones are history.
+const NewDeviceEntries = 100
+
+// Entry is one row of a user's mailbox. Seq is contiguous from 1 for each user and
+// becomes visible in order, because the counter row stays locked until commit.
+type Entry struct {
+	UserID          UserID
+	Seq             int64
+	MessageID       MessageID
+	ConversationID  ConversationID
+	ConversationSeq int64
+	SenderID        UserID
+}
+
+// MailboxHead is the state of a user's mailbox: Head is the last seq given out (0
+// for an empty one), Floor the oldest that is still kept (1 at first).
+type MailboxHead struct {
+	UserID UserID
+	Head   int64
+	Floor  int64
+}
+
+// UserCount is a number of entries for a user.
+type UserCount struct {
+	UserID UserID
+	Count  int64
+}
+
+// AdvanceMailboxes takes Count seqs for each user and answers the new heads. The
+// list must be sorted by user: all writers lock in this order. The rows stay locked
+// until the transaction ends.
+func (s *Store) AdvanceMailboxes(ctx context.Context, list []UserCount) (heads map[UserID]int64, err error) {
+	onDuplicate := " ON DUPLICATE KEY UPDATE head = head + VALUES(head)"
+	if s.dialect == SQLite {
+		onDuplicate = " ON CONFLICT (user_id) DO UPDATE SET head = head + excluded.head"
+	}
+	heads = make(map[UserID]int64, len(list))
+	err = chunks(list, rowsPerStatement, func(part []UserCount) error {
+		args := make([]any, 0, 2*len(part))
+		users := make([]UserID, 0, len(part))
+		for _, c := range part {
+			args = append(args, c.UserID, c.Count)
+			users = append(users, c.UserID)
+		}
+		if err := s.write(ctx).Exec("INSERT INTO mailbox_heads (user_id, head) VALUES "+values(len(part), 2)+onDuplicate, args...).Error; err != nil {
+			return fmt.Errorf("advance mailbox heads: %w", err)
+		}
+		list, err := s.MailboxHeads(ctx, users)
+		for _, h := range list {
+			heads[h.UserID] = h.Head
+		}
+		return err
+	})
+	return heads, err
+}
+
+// MailboxHeads reads the heads of at most 500 users; those without a mailbox yet
+// are left out.
+func (s *Store) MailboxHeads(ctx context.Context, users []UserID) ([]MailboxHead, error) {
+	rows, err := s.read(ctx).Raw("SELECT user_id, head, floor FROM mailbox_heads WHERE user_id IN ?", users).Rows()
+	if err != nil {
+		return nil, fmt.Errorf("read mailbox heads: %w", err)
+	}
+	return scanAll(rows, func(r *sql.Rows) (h MailboxHead, err error) {
+		err = r.Scan(&h.UserID, &h.Head, &h.Floor)
+		h.Floor = max(h.Floor, 1)
+		return h, err
+	})
+}
+
+// MailboxHead reads one user's; an account without messages has {0, 1}.
+func (s *Store) MailboxHead(ctx context.Context, user UserID) (MailboxHead, error) {
+	list, err := s.MailboxHeads(ctx, []UserID{user})
+	if err != nil {
+		return MailboxHead{}, err
+	}
+	if len(list) == 0 {
+		return MailboxHead{UserID: user, Floor: 1}, nil
+	}
+	return list[0], nil
+}
+
+// InsertEntries appends mailbox rows whose seqs were taken in this transaction.
+func (s *Store) InsertEntries(ctx context.Context, list []Entry) error {
+	return chunks(list, 10*rowsPerStatement, func(part []Entry) error {
+		args := make([]any, 0, 6*len(part))
+		for i := range part {
+			e := &part[i]
+			args = append(args, e.UserID, e.Seq, e.MessageID, e.ConversationID, e.ConversationSeq, e.SenderID)
+		}
+		if err := s.write(ctx).Exec("INSERT INTO mailboxes (user_id, seq, message_id, conversation_id, conversation_seq, sender_id) VALUES "+values(len(part), 6), args...).Error; err != nil {
+			return fmt.Errorf("insert mailbox entries: %w", err)
+		}
+		return nil
+	})
+}
+
+// SeqMessage is an entry of a mailbox with its message.
+type SeqMessage struct {
+	Seq     int64
+	Message *Message
+}
+
+// Mailbox reads at most limit entries after a seq, ascending, with their messages.
+func (s *Store) Mailbox(ctx context.Context, user UserID, after int64, limit int) ([]SeqMessage, error) {
+	rows, err := s.read(ctx).Raw("SELECT b.seq, "+messageColumns+` FROM mailboxes b
+		JOIN messages m ON m.conversation_id = b.conversation_id AND m.conversation_seq = b.conversation_seq
+		WHERE b.user_id = ? AND b.seq > ? ORDER BY b.seq LIMIT ?`, user, after, limit).Rows()
+	if err != nil {
+		return nil, fmt.Errorf("read mailbox: %w", err)
+	}
+	return scanAll(rows, func(r *sql.Rows) (e SeqMessage, err error) {
+		e.Message = new(Message)
+		return e, r.Scan(append([]any{&e.Seq}, e.Message.targets()...)...)
+	})
+}
+
+// EntryID is the message found at a mailbox seq, or 0 when the row is not there
+// (never written, or pruned).
+func (s *Store) EntryID(ctx context.Context, user UserID, seq int64) (id MessageID, err error) {
+	err = s.read(ctx).Raw("SELECT message_id FROM mailboxes WHERE user_id = ? AND seq = ?", user, seq).Row().Scan(&id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("read mailbox entry: %w", err)
+	}
+	return id, nil
+}
+
+// Place is a position in one user's mailbox.
+type Place struct {
+	UserID UserID
+	Seq    int64
+}
+
+// EntryIDs reads the message ids at many places, at most 500.
+func (s *Store) EntryIDs(ctx context.Context, places []Place) (map[Place]MessageID, error) {
+	found := make(map[Place]MessageID, len(places))
+	if len(places) == 0 {
+		return found, nil
+	}
+	args := make([]any, 0, 2*len(places))
+	for _, p := range places {
+		args = append(args, p.UserID, p.Seq)
+	}
+	rows, err := s.read(ctx).Raw("SELECT user_id, seq, message_id FROM mailboxes WHERE (user_id, seq) IN ("+s.tuples(len(places), 2)+")", args...).Rows()
+	if err != nil {
+		return nil, fmt.Errorf("read mailbox entries: %w", err)
+	}
+	_, err = scanAll(rows, func(r *sql.Rows) (struct{}, error) {
+		var p Place
+		var id MessageID
+		err := r.Scan(&p.UserID, &p.Seq, &id)
+		found[p] = id
+		return struct{}{}, err
+	})
+	return found, err
+}
+
+// SeqsOf finds the seqs, above after, of messages in a user's mailbox.
+func (s *Store) SeqsOf(ctx context.Context, user UserID, after int64, ids []MessageID) ([]int64, error) {
+	rows, err := s.read(ctx).Raw("SELECT seq FROM mailboxes WHERE user_id = ? AND seq > ? AND message_id IN ? ORDER BY seq", user, after, ids).Rows()
+	if err != nil {
+		return nil, fmt.Errorf("find mailbox entries: %w", err)
+	}
+	return scanAll(rows, func(r *sql.Rows) (seq int64, err error) { return seq, r.Scan(&seq) })
+}
+
+// Delivered is how far a user has received a conversation's messages of one sender.
+type Delivered struct {
+	UserID         UserID // who received
+	ConversationID ConversationID
+	SenderID       UserID // whose messages
+	UpTo           int64  // highest conversation_seq among them
+}
+
+// Range is the entries (After, UpTo] of a user's mailbox.
+type Range struct {
+	UserID      UserID
+	After, UpTo int64
+}
+
+// DeliveredIn sums up ranges of mailboxes, at most 500, by user, conversation and
+// sender, without the user's own messages.
+func (s *Store) DeliveredIn(ctx context.Context, ranges []Range) ([]Delivered, error) {
+	if len(ranges) == 0 {
+		return nil, nil
+	}
+	query := "SELECT user_id, conversation_id, sender_id, MAX(conversation_seq) FROM mailboxes WHERE sender_id <> user_id AND ("
+	args := make([]any, 0, 3*len(ranges))
+	for i, r := range ranges {
+		if i > 0 {
+			query += " OR "
+		}
+		query += "(user_id = ? AND seq > ? AND seq <= ?)"
+		args = append(args, r.UserID, r.After, r.UpTo)
+	}
+	rows, err := s.read(ctx).Raw(query+") GROUP BY user_id, conversation_id, sender_id", args...).Rows()
+	if err != nil {
+		return nil, fmt.Errorf("sum up acked entries: %w", err)
+	}
+	return scanAll(rows, func(r *sql.Rows) (d Delivered, err error) {
+		return d, r.Scan(&d.UserID, &d.ConversationID, &d.SenderID, &d.UpTo)
+	})
+}
+
+// Pending is what waits in one conversation behind a mailbox position.
+type Pending struct {
+	ConversationID ConversationID
+	Unread         int64
+}
+
+// PendingByConversation counts the entries after a seq by conversation, without
+// the user's own messages.
+func (s *Store) PendingByConversation(ctx context.Context, user UserID, after int64, limit int) ([]Pending, error) {
+	rows, err := s.read(ctx).Raw("SELECT conversation_id, COUNT(CASE WHEN sender_id <> user_id THEN 1 END) FROM mailboxes WHERE user_id = ? AND seq > ? GROUP BY conversation_id ORDER BY MAX(seq) DESC LIMIT ?", user, after, limit).Rows()
+	if err != nil {
+		return nil, fmt.Errorf("count pending entries: %w", err)
+	}
+	return scanAll(rows, func(r *sql.Rows) (p Pending, err error) { return p, r.Scan(&p.ConversationID, &p.Unread) })
+}
+
+// PruneMailboxes deletes rows that every device seen since the given moment has
+// acked, keeping the newest NewDeviceEntries, for at most limit users after the
+// given one. A user without such a device keeps everything. It answers the last
+// user looked at (0: no more) and how many rows went.
+func (s *Store) PruneMailboxes(ctx context.Context, after UserID, seenSince Millis, limit int) (last UserID, pruned int64, err error) {
+	rows, err := s.read(ctx).Raw(`SELECT h.user_id, h.head, h.floor, MIN(d.acked_seq) FROM mailbox_heads h
+		JOIN devices d ON d.user_id = h.user_id AND d.last_seen_at >= ?
+		WHERE h.user_id > ? GROUP BY h.user_id, h.head, h.floor ORDER BY h.user_id LIMIT ?`, seenSince, after, limit).Rows()
+	if err != nil {
+		return 0, 0, fmt.Errorf("find prunable mailboxes: %w", err)
+	}
+	type candidate struct {
+		MailboxHead
+		acked int64
+	}
+	list, err := scanAll(rows, func(r *sql.Rows) (c candidate, err error) {
+		return c, r.Scan(&c.UserID, &c.Head, &c.Floor, &c.acked)
+	})
+	if err != nil {
+		return 0, 0, err
+	}
+	for _, c := range list {
+		last = c.UserID
+		upTo := min(c.acked, c.Head-NewDeviceEntries)
+		if upTo < max(c.Floor, 1) {
+			continue
+		}
+		n, err := s.pruneMailbox(ctx, c.UserID, upTo)
+		pruned += n
+		if err != nil {
+			return last, pruned, err
+		}
+	}
+	if len(list) < limit {
+		last = 0
+	}
+	return last, pruned, nil
+}
+
+// pruneMailbox deletes a user's rows up to a seq, a thousand a transaction, the
+// floor rising with each so that it never names a row that is gone.
+func (s *Store) pruneMailbox(ctx context.Context, user UserID, upTo int64) (pruned int64, err error) {
+	for {
+		var n int64
+		err = s.Tx(ctx, func(tx *Store) error {
+			var floor int64
+			if err := tx.read(ctx).Raw("SELECT floor FROM mailbox_heads WHERE user_id = ?"+tx.forUpdate(), user).Row().Scan(&floor); err != nil {
+				return fmt.Errorf("lock mailbox head: %w", err)
+			}
+			next := min(max(floor, 1)+1000, upTo+1)
+			res := tx.write(ctx).Exec("DELETE FROM mailboxes WHERE user_id = ? AND seq < ?", user, next)
+			if res.Error != nil {
+				return fmt.Errorf("delete mailbox rows: %w", res.Error)
+			}
+			n = res.RowsAffected
+			return tx.write(ctx).Exec("UPDATE mailbox_heads SET floor = ? WHERE user_id = ?", next, user).Error
+		})
+		pruned += n
+		if err != nil || n < 1000 {
+			return pruned, err
+		}
+	}
+}

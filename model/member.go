@@ -1,0 +1,209 @@
+package model
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+)
+
+// Member is one person's part in a conversation. LeftSeq is 0 while they belong.
+type Member struct {
+	ConversationID ConversationID
+	UserID         UserID
+	Role           string
+	JoinedSeq      int64 // head when they joined: they see what is after it
+	LeftSeq        int64 // head when they left: they see nothing after it
+	DeliveredSeq   int64 // highest conversation_seq that one of their devices has acked
+	ReadSeq        int64 // highest that they have read
+	Muted, Pinned  bool
+	JoinedAt       Millis
+}
+
+const memberColumns = "p.conversation_id, p.user_id, p.role, p.joined_seq, p.left_seq, p.delivered_seq, p.read_seq, p.muted <> 0, p.pinned <> 0, p.joined_at"
+
+func (m *Member) targets() []any {
+	return []any{&m.ConversationID, &m.UserID, &m.Role, &m.JoinedSeq, &m.LeftSeq, &m.DeliveredSeq, &m.ReadSeq, &m.Muted, &m.Pinned, &m.JoinedAt}
+}
+
+// MemberOf is a user's active membership, or CodeNotFound.
+func (s *Store) MemberOf(ctx context.Context, id ConversationID, user UserID) (*Member, error) {
+	m := new(Member)
+	err := s.read(ctx).Raw("SELECT "+memberColumns+" FROM members p WHERE p.conversation_id = ? AND p.user_id = ? AND p.left_seq = 0", id, user).Row().Scan(m.targets()...)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, NotFound("conversation")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read member: %w", err)
+	}
+	return m, nil
+}
+
+// Members lists active members by user id, after one, at most limit.
+func (s *Store) Members(ctx context.Context, id ConversationID, after UserID, limit int) ([]*Member, error) {
+	rows, err := s.read(ctx).Raw("SELECT "+memberColumns+" FROM members p WHERE p.conversation_id = ? AND p.user_id > ? AND p.left_seq = 0 ORDER BY p.user_id LIMIT ?", id, after, limit).Rows()
+	if err != nil {
+		return nil, fmt.Errorf("read members: %w", err)
+	}
+	return scanAll(rows, func(r *sql.Rows) (m *Member, err error) {
+		m = new(Member)
+		return m, r.Scan(m.targets()...)
+	})
+}
+
+// MemberKey names a membership.
+type MemberKey struct {
+	ConversationID ConversationID
+	UserID         UserID
+}
+
+// DeliveredSeqs reads delivered_seq of at most 500 active memberships.
+func (s *Store) DeliveredSeqs(ctx context.Context, keys []MemberKey) (map[MemberKey]int64, error) {
+	args := make([]any, 0, 2*len(keys))
+	for _, k := range keys {
+		args = append(args, k.ConversationID, k.UserID)
+	}
+	rows, err := s.read(ctx).Raw("SELECT conversation_id, user_id, delivered_seq FROM members WHERE left_seq = 0 AND (conversation_id, user_id) IN ("+s.tuples(len(keys), 2)+")", args...).Rows()
+	if err != nil {
+		return nil, fmt.Errorf("read delivered positions: %w", err)
+	}
+	found := make(map[MemberKey]int64, len(keys))
+	_, err = scanAll(rows, func(r *sql.Rows) (struct{}, error) {
+		var k MemberKey
+		var seq int64
+		err := r.Scan(&k.ConversationID, &k.UserID, &seq)
+		found[k] = seq
+		return struct{}{}, err
+	})
+	return found, err
+}
+
+// MemberSeq is a position of a membership.
+type MemberSeq struct {
+	MemberKey
+	Seq int64
+}
+
+// RaiseDelivered moves delivered_seq forward, at most 500 sorted memberships in one
+// statement. It never makes a membership.
+func (s *Store) RaiseDelivered(ctx context.Context, list []MemberSeq) error {
+	if len(list) == 0 {
+		return nil
+	}
+	args := make([]any, 0, 3*len(list))
+	query := "SELECT ? AS c, ? AS u, ? AS d"
+	for i, m := range list {
+		if i > 0 {
+			query += " UNION ALL SELECT ?, ?, ?"
+		}
+		args = append(args, m.ConversationID, m.UserID, m.Seq)
+	}
+	if s.dialect == SQLite {
+		query = "UPDATE members SET delivered_seq = v.d FROM (" + query + ") v WHERE members.conversation_id = v.c AND members.user_id = v.u AND members.delivered_seq < v.d"
+	} else {
+		query = "UPDATE members p JOIN (" + query + ") v ON p.conversation_id = v.c AND p.user_id = v.u SET p.delivered_seq = GREATEST(p.delivered_seq, v.d)"
+	}
+	if err := s.write(ctx).Exec(query, args...).Error; err != nil {
+		return fmt.Errorf("raise delivered positions: %w", err)
+	}
+	return nil
+}
+
+// RaiseRead moves a member's read_seq forward, never beyond the head, and answers
+// where it is and whether it moved. Having read is having received: delivered_seq
+// follows.
+func (s *Store) RaiseRead(ctx context.Context, id ConversationID, user UserID, upTo int64) (readSeq int64, moved bool, err error) {
+	err = s.Tx(ctx, func(tx *Store) error {
+		var before, head int64
+		err := tx.read(ctx).Raw("SELECT p.read_seq, c.head FROM members p JOIN conversations c ON c.id = p.conversation_id WHERE p.conversation_id = ? AND p.user_id = ? AND p.left_seq = 0", id, user).Row().Scan(&before, &head)
+		if errors.Is(err, sql.ErrNoRows) {
+			return NotFound("conversation")
+		}
+		if err != nil {
+			return fmt.Errorf("read member: %w", err)
+		}
+		readSeq = max(before, min(upTo, head))
+		if moved = readSeq > before; !moved {
+			return nil
+		}
+		greatest := "GREATEST"
+		if tx.dialect == SQLite {
+			greatest = "MAX"
+		}
+		if err := tx.write(ctx).Exec("UPDATE members SET read_seq = "+greatest+"(read_seq, ?), delivered_seq = "+greatest+"(delivered_seq, ?) WHERE conversation_id = ? AND user_id = ?", readSeq, readSeq, id, user).Error; err != nil {
+			return fmt.Errorf("raise read position: %w", err)
+		}
+		return nil
+	})
+	return readSeq, moved, err
+}
+
+// View is a conversation as one member sees it in a list.
+type View struct {
+	Conversation
+	Member
+	Last   *Message // nil before the first message
+	Unread int64    // messages after ReadSeq that are not their own
+}
+
+// ListCursor is the place after which a list of conversations goes on: newest
+// activity first, ties by id.
+type ListCursor struct {
+	UpdatedAt Millis
+	ID        ConversationID
+}
+
+// Views lists a user's conversations that have messages or are groups, newest
+// activity first, after a cursor (zero: from the top). only limits it to one.
+func (s *Store) Views(ctx context.Context, user UserID, cursor ListCursor, only []ConversationID, limit int) ([]*View, error) {
+	query := "SELECT " + conversationColumns + ", " + memberColumns + ", COALESCE(m.conversation_seq, 0)" + `
+		FROM members p JOIN conversations c ON c.id = p.conversation_id
+		LEFT JOIN messages m ON m.conversation_id = c.id AND m.conversation_seq = c.head
+		WHERE p.user_id = ? AND p.left_seq = 0 AND c.dissolved_at = 0`
+	args := []any{user}
+	if only != nil {
+		query += " AND c.id IN ?"
+		args = append(args, only)
+	} else {
+		query += " AND (c.head > 0 OR c.kind <> 'direct')"
+	}
+	if cursor.ID != 0 {
+		query += " AND (c.updated_at < ? OR (c.updated_at = ? AND c.id < ?))"
+		args = append(args, cursor.UpdatedAt, cursor.UpdatedAt, cursor.ID)
+	}
+	rows, err := s.read(ctx).Raw(query+" ORDER BY c.updated_at DESC, c.id DESC LIMIT ?", append(args, limit)...).Rows()
+	if err != nil {
+		return nil, fmt.Errorf("list conversations: %w", err)
+	}
+	list, err := scanAll(rows, func(r *sql.Rows) (v *View, err error) {
+		v = new(View)
+		var last int64
+		return v, r.Scan(append(append(v.Conversation.targets(), v.Member.targets()...), &last)...)
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, v := range list {
+		if err := s.fillView(ctx, v); err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
+}
+
+// fillView adds the last message and the unread count. Unread is counted from
+// positions, so it cannot drift.
+func (s *Store) fillView(ctx context.Context, v *View) error {
+	last, err := s.History(ctx, v.Conversation.ID, v.JoinedSeq, 0, v.Head, false, 1)
+	if err != nil {
+		return err
+	}
+	if len(last) > 0 {
+		v.Last = last[0]
+	}
+	from := max(v.ReadSeq, v.JoinedSeq)
+	if err := s.read(ctx).Raw("SELECT COUNT(*) FROM messages WHERE conversation_id = ? AND conversation_seq > ? AND conversation_seq <= ? AND sender_id <> ?", v.Conversation.ID, from, v.Head, v.UserID).Row().Scan(&v.Unread); err != nil {
+		return fmt.Errorf("count unread: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,483 @@
+// Package model is what Ackbox keeps and how: a type, its rules and its queries
+// together, one file a noun. Two dialects (MySQL and its kin, SQLite) answer the
+// same behaviour suite.
+package model
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"ackbox/migrations"
+
+	sqlitedriver "github.com/glebarez/go-sqlite"
+	"github.com/glebarez/sqlite"
+	mysqldriver "github.com/go-sql-driver/mysql"
+	"github.com/pressly/goose/v3"
+	"gorm.io/driver/mysql"
+	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
+	"gorm.io/gorm/logger"
+)
+
+// Dialect is one of the two ways to say the same SQL.
+type Dialect string
+
+// The dialects. MySQL is also MariaDB and TiDB.
+const (
+	MySQL  Dialect = "mysql"
+	SQLite Dialect = "sqlite"
+)
+
+// Options says where the data is. Exactly one of MySQLDSN and SQLitePath is set.
+type Options struct {
+	MySQLDSN   string // go-sql-driver form
+	SQLitePath string
+	MaxConns   int // pool size on MySQL; 0 means 32
+	Log        *slog.Logger
+}
+
+// Store is the database. Its methods are the only SQL of the program. A Store
+// given to the function of Tx works inside that transaction.
+type Store struct {
+	dialect Dialect
+	reader  *gorm.DB // MySQL: the pool. SQLite: several connections
+	writer  *gorm.DB // MySQL: the same pool. SQLite: the one connection that writes
+	inTx    bool
+	log     *slog.Logger
+}
+
+// maxTxAttempts bounds how often a transaction is run again after a deadlock, a
+// lock timeout or a connection that was lost before COMMIT.
+const maxTxAttempts = 8
+
+// ErrCommitUnknown marks an error of COMMIT after which nobody can say whether the
+// transaction is there: the connection was lost between the request and its answer.
+var ErrCommitUnknown = errors.New("the outcome of COMMIT is unknown")
+
+// Open connects and checks that the database answers; it does not migrate.
+// A database that cannot be reached is an error that says what to look at.
+func Open(ctx context.Context, o Options) (*Store, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.MySQLDSN != "" {
+		return openMySQL(ctx, o)
+	}
+	return openSQLite(ctx, o)
+}
+
+func gormConfig() *gorm.Config {
+	return &gorm.Config{
+		SkipDefaultTransaction: true,
+		TranslateError:         true,
+		Logger:                 logger.Discard,
+		NowFunc:                func() time.Time { return time.Now().UTC() },
+	}
+}
+
+func openMySQL(ctx context.Context, o Options) (*Store, error) {
+	cfg, err := mysqldriver.ParseDSN(o.MySQLDSN)
+	if err != nil {
+		return nil, fmt.Errorf("ACKBOX_MYSQL_DSN: %w (want user:password@tcp(host:port)/database)", err)
+	}
+	if cfg.DBName == "" {
+		return nil, errors.New("ACKBOX_MYSQL_DSN names no database (want user:password@tcp(host:port)/database)")
+	}
+	cfg.InterpolateParams = true // one round trip a statement instead of three
+	cfg.ParseTime = false
+	cfg.MultiStatements = false
+	if cfg.Timeout == 0 {
+		cfg.Timeout = 5 * time.Second
+	}
+	if cfg.ReadTimeout == 0 {
+		cfg.ReadTimeout = 30 * time.Second
+	}
+	if cfg.WriteTimeout == 0 {
+		cfg.WriteTimeout = 30 * time.Second
+	}
+	if cfg.Params == nil {
+		cfg.Params = map[string]string{}
+	}
+	if err := cfg.Apply(mysqldriver.Charset("utf8mb4", "utf8mb4_bin")); err != nil {
+		return nil, fmt.Errorf("mysql charset: %w", err)
+	}
+	cfg.Logger = discardMySQLLog{}
+	connector, err := mysqldriver.NewConnector(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("ACKBOX_MYSQL_DSN: %w", err)
+	}
+	pool := sql.OpenDB(readCommitted{connector})
+	conns := o.MaxConns
+	if conns == 0 {
+		conns = 32
+	}
+	pool.SetMaxOpenConns(conns)
+	pool.SetMaxIdleConns(conns)
+	pool.SetConnMaxLifetime(30 * time.Minute)
+	if err := pool.PingContext(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("the database at %s does not answer: %w (is it running, and does ACKBOX_MYSQL_DSN name the right host, user and database?)", cfg.Addr, err), pool.Close())
+	}
+	db, err := gorm.Open(mysql.New(mysql.Config{Conn: pool, DisableWithReturning: true}), gormConfig())
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open mysql: %w", err), pool.Close())
+	}
+	return &Store{dialect: MySQL, reader: db, writer: db, log: o.Log}, nil
+}
+
+// readCommitted sets the isolation level once a connection, which saves the round
+// trip that sql.TxOptions costs each transaction. (A DSN parameter cannot: the
+// variable has different names in MySQL 8 and MariaDB 10.)
+type readCommitted struct{ driver.Connector }
+
+func (c readCommitted) Connect(ctx context.Context) (driver.Conn, error) {
+	conn, err := c.Connector.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	execer, ok := conn.(driver.ExecerContext)
+	if !ok {
+		return nil, errors.Join(errors.New("the mysql driver has no ExecContext"), conn.Close())
+	}
+	if _, err := execer.ExecContext(ctx, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED", nil); err != nil {
+		return nil, errors.Join(fmt.Errorf("set isolation level: %w", err), conn.Close())
+	}
+	return conn, nil
+}
+
+// discardMySQLLog keeps the driver from writing to stderr: every error it logs is
+// also returned, and logged once at the edge.
+type discardMySQLLog struct{}
+
+func (discardMySQLLog) Print(...any) {}
+
+func openSQLite(ctx context.Context, o Options) (*Store, error) {
+	if err := os.MkdirAll(filepath.Dir(o.SQLitePath), 0o750); err != nil {
+		return nil, fmt.Errorf("data folder: %w", err)
+	}
+	dsn := func(extra string) string {
+		// WAL lets readers go on beside the writer; FULL syncs the log at each commit: a 201 is on disk.
+		return "file:" + (&url.URL{Path: o.SQLitePath}).EscapedPath() + "?_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(0)&_pragma=cache_size(-16000)" + extra
+	}
+	open := func(dsn string, conns int) (*gorm.DB, error) {
+		pool, err := sql.Open(sqlite.DriverName, dsn)
+		if err != nil {
+			return nil, fmt.Errorf("open sqlite: %w", err)
+		}
+		pool.SetMaxOpenConns(conns)
+		pool.SetMaxIdleConns(conns)
+		if err := pool.PingContext(ctx); err != nil {
+			return nil, errors.Join(fmt.Errorf("the SQLite file %s cannot be opened: %w", o.SQLitePath, err), pool.Close())
+		}
+		db, err := gorm.Open(sqlite.Dialector{Conn: pool}, gormConfig())
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("open sqlite: %w", err), pool.Close())
+		}
+		return db, nil
+	}
+	writer, err := open(dsn("&_txlock=immediate"), 1)
+	if err != nil {
+		return nil, err
+	}
+	reader, err := open(dsn("&_pragma=query_only(1)"), max(4, runtime.NumCPU()))
+	if err != nil {
+		return nil, errors.Join(err, closeGorm(writer))
+	}
+	return &Store{dialect: SQLite, reader: reader, writer: writer, log: o.Log}, nil
+}
+
+func closeGorm(db *gorm.DB) error {
+	pool, err := db.DB()
+	if err != nil {
+		return fmt.Errorf("pool: %w", err)
+	}
+	return pool.Close()
+}
+
+// Close ends all connections. On SQLite it leaves the log checkpointed.
+func (s *Store) Close() error {
+	if s.dialect == MySQL {
+		return closeGorm(s.writer)
+	}
+	return errors.Join(closeGorm(s.reader), closeGorm(s.writer))
+}
+
+// Dialect says which database this is.
+func (s *Store) Dialect() Dialect { return s.dialect }
+
+// Ping asks the database for a sign of life.
+func (s *Store) Ping(ctx context.Context) error {
+	var one int
+	if err := s.read(ctx).Raw("SELECT 1").Scan(&one).Error; err != nil {
+		return fmt.Errorf("ping database: %w", err)
+	}
+	return nil
+}
+
+// read is where a query goes: the transaction, or a connection for reading.
+func (s *Store) read(ctx context.Context) *gorm.DB { return s.reader.WithContext(ctx) }
+
+// write is where a single statement that changes something goes.
+func (s *Store) write(ctx context.Context) *gorm.DB { return s.writer.WithContext(ctx) }
+
+// locking adds FOR UPDATE where the dialect has it. SQLite's write transactions are
+// immediate: whoever is in one is alone.
+func (s *Store) locking(db *gorm.DB) *gorm.DB {
+	if s.dialect == SQLite {
+		return db
+	}
+	return db.Clauses(clause.Locking{Strength: "UPDATE"})
+}
+
+// forUpdate is the same for raw statements.
+func (s *Store) forUpdate() string {
+	if s.dialect == SQLite {
+		return ""
+	}
+	return " FOR UPDATE"
+}
+
+// Tx runs fn in one write transaction, READ COMMITTED (SQLite: serial), and commits.
+// fn runs again after a deadlock, a lock timeout or a connection lost before
+// COMMIT, so it must have no effect but its SQL. COMMIT itself does not end with
+// the caller's ctx. An error of COMMIT with a lost connection is ErrCommitUnknown.
+func (s *Store) Tx(ctx context.Context, fn func(tx *Store) error) error {
+	if s.inTx {
+		return fn(s)
+	}
+	var err error
+	for attempt := range maxTxAttempts {
+		if attempt > 0 {
+			if waitErr := wait(ctx, time.Duration(rand.Int64N(int64(5*time.Millisecond)<<min(attempt, 6)))+time.Millisecond); waitErr != nil { //nolint:gosec // jitter
+				return errors.Join(waitErr, err)
+			}
+		}
+		if err = s.tx(ctx, fn); err == nil || !retryable(err) {
+			return err
+		}
+		s.log.Debug("transaction runs again", "attempt", attempt+1, "error", err)
+	}
+	return fmt.Errorf("transaction given up after %d attempts: %w", maxTxAttempts, err)
+}
+
+func (s *Store) tx(ctx context.Context, fn func(tx *Store) error) (err error) {
+	db := s.writer.WithContext(context.WithoutCancel(ctx)).Begin()
+	if db.Error != nil {
+		return fmt.Errorf("begin: %w", db.Error)
+	}
+	ended := false
+	defer func() {
+		if !ended { // fn failed or panicked
+			if rollback := db.Rollback().Error; rollback != nil && !errors.Is(rollback, sql.ErrTxDone) && !connectionLost(rollback) {
+				err = errors.Join(err, fmt.Errorf("rollback: %w", rollback))
+			}
+		}
+	}()
+	if err := fn(&Store{dialect: s.dialect, reader: db, writer: db, inTx: true, log: s.log}); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("before commit: %w", err)
+	}
+	ended = true
+	if err := db.Commit().Error; err != nil {
+		if connectionLost(err) || s.dialect == SQLite {
+			return fmt.Errorf("%w: %w", ErrCommitUnknown, err)
+		}
+		return fmt.Errorf("commit: %w", err)
+	}
+	return nil
+}
+
+func wait(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return fmt.Errorf("waiting to try again: %w", ctx.Err())
+	case <-timer.C:
+		return nil
+	}
+}
+
+// retryable says whether the same transaction may simply be run again: nothing of it
+// is there and the fault passes.
+func retryable(err error) bool {
+	if errors.Is(err, ErrCommitUnknown) {
+		return false
+	}
+	var my *mysqldriver.MySQLError
+	if errors.As(err, &my) {
+		return my.Number == 1213 || my.Number == 1205 || my.Number == 1020 // deadlock, lock timeout, record changed
+	}
+	var lite *sqlitedriver.Error
+	if errors.As(err, &lite) {
+		return lite.Code()&0xff == 5 || lite.Code()&0xff == 6 // SQLITE_BUSY, SQLITE_LOCKED
+	}
+	return connectionLost(err)
+}
+
+// connectionLost says whether err is the connection's end rather than the
+// database's answer.
+func connectionLost(err error) bool {
+	var netErr net.Error
+	return errors.Is(err, driver.ErrBadConn) || errors.Is(err, mysqldriver.ErrInvalidConn) || errors.Is(err, sql.ErrConnDone) || errors.As(err, &netErr)
+}
+
+// Unreachable says whether err means that the database is away or refuses for
+// now (connection refused or lost, too many connections, read-only, shutting
+// down, out of time), rather than that a statement or its data is wrong.
+func Unreachable(err error) bool {
+	if connectionLost(err) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, ErrCommitUnknown) || retryable(err) {
+		return true
+	}
+	var my *mysqldriver.MySQLError
+	if errors.As(err, &my) {
+		switch my.Number {
+		case 1040, 1053, 1290, 1792, 1836, 1927, 3100, 1021, 1114, 1037, 1041, 1203, 1317, 3024, 1969:
+			return true
+		}
+	}
+	var lite *sqlitedriver.Error
+	if errors.As(err, &lite) {
+		switch lite.Code() & 0xff {
+		case 8, 10, 13, 14: // READONLY, IOERR, FULL, CANTOPEN
+			return true
+		}
+	}
+	return false
+}
+
+// Migration is one step of the schema and whether it has been applied.
+type Migration struct {
+	Version int64
+	Name    string
+	Applied bool
+}
+
+func (s *Store) provider() (*goose.Provider, error) {
+	dir, err := fs.Sub(migrations.Files, string(s.dialect))
+	if err != nil {
+		return nil, fmt.Errorf("embedded migrations: %w", err)
+	}
+	pool, err := s.writer.DB()
+	if err != nil {
+		return nil, fmt.Errorf("pool: %w", err)
+	}
+	dialect := goose.DialectMySQL
+	if s.dialect == SQLite {
+		dialect = goose.DialectSQLite3
+	}
+	provider, err := goose.NewProvider(dialect, pool, dir)
+	if err != nil {
+		return nil, fmt.Errorf("migrations: %w", err)
+	}
+	return provider, nil
+}
+
+// Migrate brings the schema up to date, one node at a time: others wait for its
+// lock (MySQL: GET_LOCK on one connection, freed also when that node dies).
+func (s *Store) Migrate(ctx context.Context) error {
+	provider, err := s.provider()
+	if err != nil {
+		return err
+	}
+	if s.dialect == MySQL {
+		unlock, err := s.lockMigrations(ctx)
+		if err != nil {
+			return err
+		}
+		defer unlock()
+	}
+	if _, err := provider.Up(ctx); err != nil {
+		return fmt.Errorf("migrate: %w", err)
+	}
+	return nil
+}
+
+func (s *Store) lockMigrations(ctx context.Context) (unlock func(), err error) {
+	pool, err := s.writer.DB()
+	if err != nil {
+		return nil, fmt.Errorf("pool: %w", err)
+	}
+	conn, err := pool.Conn(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("migration lock: %w", err)
+	}
+	var got sql.NullInt64
+	if err := conn.QueryRowContext(ctx, "SELECT GET_LOCK(CONCAT('ackbox.migrate.', LEFT(MD5(DATABASE()), 16)), 120)").Scan(&got); err != nil || got.Int64 != 1 {
+		return nil, errors.Join(fmt.Errorf("another node has held the migration lock for two minutes: %w", errors.Join(err, errors.New("no lock"))), conn.Close())
+	}
+	return func() {
+		// The lock ends with the connection: make the pool throw it away.
+		if err := conn.Raw(func(any) error { return driver.ErrBadConn }); err != nil && !errors.Is(err, driver.ErrBadConn) {
+			s.log.Warn("migration lock", "error", err)
+		}
+		if err := conn.Close(); err != nil && !errors.Is(err, driver.ErrBadConn) && !errors.Is(err, sql.ErrConnDone) {
+			s.log.Warn("migration lock", "error", err)
+		}
+	}, nil
+}
+
+// Migrations lists the steps in order.
+func (s *Store) Migrations(ctx context.Context) ([]Migration, error) {
+	provider, err := s.provider()
+	if err != nil {
+		return nil, err
+	}
+	status, err := provider.Status(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("migration status: %w", err)
+	}
+	list := make([]Migration, 0, len(status))
+	for _, m := range status {
+		list = append(list, Migration{Version: m.Source.Version, Name: strings.TrimSuffix(filepath.Base(m.Source.Path), ".sql"), Applied: m.State == goose.StateApplied})
+	}
+	return list, nil
+}
+
+// Warnings names settings of the database that break a promise: what a crash could
+// take back, or what would make large batches fail. Empty on SQLite, whose settings
+// are ours.
+func (s *Store) Warnings(ctx context.Context) ([]string, error) {
+	if s.dialect == SQLite {
+		return nil, nil
+	}
+	var rows []struct {
+		Name  string `gorm:"column:Variable_name"`
+		Value string `gorm:"column:Value"`
+	}
+	if err := s.read(ctx).Raw("SHOW GLOBAL VARIABLES WHERE Variable_name IN ('innodb_flush_log_at_trx_commit','sync_binlog','log_bin','max_allowed_packet','innodb_doublewrite')").Scan(&rows).Error; err != nil {
+		return nil, fmt.Errorf("read database settings: %w", err)
+	}
+	value := map[string]string{}
+	for _, r := range rows {
+		value[strings.ToLower(r.Name)] = r.Value
+	}
+	var warnings []string
+	if v := value["innodb_flush_log_at_trx_commit"]; v != "" && v != "1" {
+		warnings = append(warnings, "innodb_flush_log_at_trx_commit="+v+": a crash of the database loses messages that were answered with 201; set it to 1")
+	}
+	switch {
+	case strings.EqualFold(value["log_bin"], "OFF"):
+		warnings = append(warnings, "log_bin=OFF: after a crash of the database, rows that others had read can be gone and their sequences given out again; clients notice by after_id, but log_bin=ON with sync_binlog=1 prevents it")
+	case value["sync_binlog"] != "" && value["sync_binlog"] != "1":
+		warnings = append(warnings, "sync_binlog="+value["sync_binlog"]+": set it to 1")
+	}
+	if v := value["max_allowed_packet"]; v != "" && len(v) < 8 {
+		warnings = append(warnings, "max_allowed_packet="+v+": set it to at least 16777216")
+	}
+	return warnings, nil
+}
