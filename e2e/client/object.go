@@ -1,0 +1,105 @@
+package client
+
+import "time"
+
+// UserID names an account: decimal digits in a string.
+type UserID string
+
+// ConversationID names a conversation: decimal digits in a string.
+type ConversationID string
+
+// MessageID names a message: decimal digits in a string.
+type MessageID string
+
+// User is a user object.
+type User struct {
+	UserID      UserID    `json:"user_id"`
+	Username    string    `json:"username"`
+	DisplayName string    `json:"display_name"`
+	AvatarURL   string    `json:"avatar_url"`
+	CreatedAt   time.Time `json:"created_at"`
+}
+
+// Message is a message object.
+type Message struct {
+	MessageID       MessageID      `json:"message_id"`
+	ConversationID  ConversationID `json:"conversation_id"`
+	ConversationSeq int64          `json:"conversation_seq"`
+	SenderID        UserID         `json:"sender_id"`
+	ClientMsgID     string         `json:"client_msg_id"`
+	Type            string         `json:"type"`
+	Body            map[string]any `json:"body"`
+	Ext             map[string]any `json:"ext"`
+	ReplyTo         *MessageID     `json:"reply_to"`
+	CreatedAt       time.Time      `json:"created_at"`
+	RecalledAt      *time.Time     `json:"recalled_at"`
+}
+
+// Entry is a mailbox entry.
+type Entry struct {
+	Seq     int64   `json:"seq"`
+	Message Message `json:"message"`
+}
+
+// Page is a stretch of a mailbox, ascending.
+type Page struct {
+	Entries []Entry `json:"entries"`
+	Head    int64   `json:"head"`
+	Floor   int64   `json:"floor"`
+	HasMore bool    `json:"has_more"`
+}
+
+// Summary counts what a device has before it.
+type Summary struct {
+	Head          int64                 `json:"head"`
+	Acked         int64                 `json:"acked"`
+	Pending       int64                 `json:"pending"`
+	Conversations []ConversationSummary `json:"conversations"`
+}
+
+// ConversationSummary is one conversation's line of a Summary.
+type ConversationSummary struct {
+	ConversationID ConversationID `json:"conversation_id"`
+	Unread         int64          `json:"unread"`
+	Head           int64          `json:"head"`
+	LastMessage    *Message       `json:"last_message"`
+}
+
+// Frame is any frame that the server pushes; Type says which fields are meant.
+type Frame struct {
+	Type string `json:"type"`
+
+	// hello
+	ConnectionID   string    `json:"connection_id"`
+	UserID         UserID    `json:"user_id"` // receipt too
+	DeviceID       string    `json:"device_id"`
+	Node           string    `json:"node"`
+	Acked          int64     `json:"acked"`
+	Head           int64     `json:"head"` // behind and ping too
+	Floor          int64     `json:"floor"`
+	HeartbeatMS    int64     `json:"heartbeat_ms"`
+	AckTimeoutMS   int64     `json:"ack_timeout_ms"`
+	TokenExpiresAt time.Time `json:"token_expires_at"`
+	Reset          bool      `json:"reset"`
+
+	// message
+	Seq     int64   `json:"seq"`
+	Attempt int     `json:"attempt"`
+	Message Message `json:"message"`
+
+	// synced, receipt
+	UpTo int64 `json:"up_to"`
+
+	// receipt, behind, conversation
+	Kind           string         `json:"kind"`
+	ConversationID ConversationID `json:"conversation_id"`
+	Event          string         `json:"event"`
+	At             time.Time      `json:"at"` // ping too
+
+	// bye
+	Code         int   `json:"code"`
+	RetryAfterMS int64 `json:"retry_after_ms"`
+
+	// Raw is the frame as it came.
+	Raw []byte `json:"-"`
+}
