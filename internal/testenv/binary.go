@@ -25,7 +25,7 @@ func Binary(tb testing.TB) string {
 }
 
 func binary(ctx context.Context) (_ string, err error) {
-	if path := os.Getenv(BinaryVariable); path != "" {
+	if path := os.Getenv(instance.BinaryVariable); path != "" {
 		return path, nil
 	}
 	shared.Lock()
@@ -34,8 +34,8 @@ func binary(ctx context.Context) (_ string, err error) {
 	if raceEnabled {
 		name, flags = "ackbox-race", append(flags, "-race")
 	}
-	path := filepath.Join(os.Getenv(RunDirectoryVariable), name)
-	if os.Getenv(RunDirectoryVariable) == "" {
+	path := filepath.Join(os.Getenv(instance.RunDirectoryVariable), name)
+	if os.Getenv(instance.RunDirectoryVariable) == "" {
 		if path, err = sharedPath(name); err != nil {
 			return "", err
 		}

@@ -31,7 +31,7 @@ func MySQL(tb testing.TB) string {
 	}
 	cfg, err := mysql.ParseDSN(server)
 	if err != nil {
-		tb.Fatalf("%s: %v", MySQLVariable, err)
+		tb.Fatalf("%s: %v", instance.MySQLVariable, err)
 	}
 	cfg.DBName = ""
 	name := "ackbox_test_" + strings.ToLower(rand.Text())
@@ -49,7 +49,7 @@ func MySQL(tb testing.TB) string {
 }
 
 func sharedMySQL(ctx context.Context) (string, error) {
-	if dsn := os.Getenv(MySQLVariable); dsn != "" {
+	if dsn := os.Getenv(instance.MySQLVariable); dsn != "" {
 		return dsn, nil
 	}
 	shared.Lock()

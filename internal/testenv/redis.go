@@ -20,7 +20,7 @@ func Redis(tb testing.TB) string {
 }
 
 func sharedRedis(ctx context.Context) (string, error) {
-	if url := os.Getenv(RedisVariable); url != "" {
+	if url := os.Getenv(instance.RedisVariable); url != "" {
 		return url, nil
 	}
 	shared.Lock()

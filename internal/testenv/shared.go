@@ -9,15 +9,6 @@ import (
 	"ackbox/internal/testenv/instance"
 )
 
-// Names of the environment variables with which a test run brings its own servers.
-const (
-	MySQLVariable  = "ACKBOX_TEST_MYSQL_DSN"
-	RedisVariable  = "ACKBOX_TEST_REDIS_URL"
-	BinaryVariable = "ACKBOX_TEST_BINARY"
-	// RunDirectoryVariable names a directory in which one run's test processes share what is built once.
-	RunDirectoryVariable = "ACKBOX_TEST_RUN_DIR"
-)
-
 // shared is what this process has started for all its tests; Main stops it.
 var shared struct {
 	sync.Mutex

@@ -38,8 +38,8 @@ func TestMain(m *testing.M) {
 
 // serve is ready at once and notes each start in its data directory; at SIGTERM it ends, with exit code 3 if FAIL is set.
 func serve() {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
-	defer stop()
+	terminated := make(chan os.Signal, 1)
+	signal.Notify(terminated, syscall.SIGTERM)
 	data := os.Getenv("ACKBOX_DATA_DIR")
 	if err := os.MkdirAll(data, 0o700); err != nil {
 		fmt.Println(err)
@@ -64,7 +64,7 @@ func serve() {
 	mux.HandleFunc("GET /starts", func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, data+"/starts") })
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: time.Second}
 	go func() {
-		<-ctx.Done()
+		<-terminated
 		if os.Getenv("FAIL") != "" {
 			os.Exit(3)
 		}
@@ -196,7 +196,7 @@ func TestServersDieWithAKilledTestProcess(t *testing.T) {
 	eventually(t, func() error {
 		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 		if err != nil || strings.Contains(string(stat), ") Z ") { // gone, or a zombie of a container's lazy init
-			return nil
+			return nil //nolint:nilerr // unreadable is what we are waiting for
 		}
 		return fmt.Errorf("redis-server %d is still there", pid)
 	})

@@ -18,7 +18,7 @@ func tryLock(path string) (*os.File, error) { return flock(path, syscall.LOCK_EX
 func Lock(path string) (*os.File, error) { return flock(path, syscall.LOCK_EX) }
 
 func flock(path string, how int) (*os.File, error) {
-	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o666)
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, err
 	}

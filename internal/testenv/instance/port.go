@@ -22,7 +22,7 @@ const (
 // ErrNoPort says that no port could be reserved.
 var ErrNoPort = errors.New("no free port on 127.0.0.1")
 
-// Port is a reserved TCP port of 127.0.0.1. Other processes that use this package will not take it until Release, or
+// Port is a reserved TCP port of 127.0.0.1. The same user's other processes that use this package will not take it until Release, or
 // until this process ends.
 type Port struct {
 	Number int
@@ -31,8 +31,8 @@ type Port struct {
 
 // ReservePort finds a port on which nothing listens and reserves it.
 func ReservePort() (*Port, error) {
-	dir := filepath.Join(os.TempDir(), "ackbox-testenv-ports")
-	if err := os.MkdirAll(dir, 0o777); err != nil {
+	dir := filepath.Join(os.TempDir(), fmt.Sprintf("ackbox-testenv-ports-%d", os.Getuid()))
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("reserve a port: %w", err)
 	}
 	for range portAttempts {

@@ -7,13 +7,11 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"os/signal"
-	"path/filepath"
 	"syscall"
 
 	"ackbox/internal/testenv/instance"
@@ -57,61 +55,17 @@ func run(args []string) (code int, err error) {
 			code, err = max(code, exitFailure), errors.Join(err, removeErr)
 		}
 	}()
-	env := append(os.Environ(), "ACKBOX_TEST_RUN_DIR="+directory.Path)
-
-	started, stop, err := startServers(signals, directory.Path)
+	servers := servers{dir: directory.Path}
 	defer func() {
-		if stopErr := stop(); stopErr != nil {
+		if stopErr := servers.stop(); stopErr != nil {
 			code, err = max(code, exitFailure), errors.Join(err, stopErr)
 		}
 	}()
-	if err != nil {
+	if err := servers.startUnless(signals); err != nil {
 		return exitFailure, err
 	}
-	return runCommand(signals, args, append(env, started...))
-}
-
-// startServers starts what the environment does not already name and returns the variables to add. stop is never nil.
-// A signal ends the start.
-func startServers(signals <-chan os.Signal, dir string) (env []string, stop func() error, err error) {
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	var closers []func() error
-	stop = func() error {
-		var err error
-		for _, closer := range closers {
-			err = errors.Join(err, closer())
-		}
-		return err
-	}
-	go func() {
-		defer close(done)
-		if os.Getenv("ACKBOX_TEST_MYSQL_DSN") == "" {
-			var server *instance.MariaDB
-			if server, err = instance.StartMariaDB(ctx, filepath.Join(dir, "mariadb")); err != nil {
-				return
-			}
-			closers = append(closers, server.Close)
-			env = append(env, "ACKBOX_TEST_MYSQL_DSN="+server.DSN(""))
-		}
-		if os.Getenv("ACKBOX_TEST_REDIS_URL") == "" {
-			var server *instance.Redis
-			if server, err = instance.StartRedis(ctx, filepath.Join(dir, "redis")); err != nil {
-				return
-			}
-			closers = append(closers, server.Close)
-			env = append(env, "ACKBOX_TEST_REDIS_URL="+server.URL())
-		}
-	}()
-	select {
-	case <-done:
-	case sig := <-signals:
-		cancel()
-		<-done
-		err = errors.Join(fmt.Errorf("interrupted: %s", sig), err)
-	}
-	cancel()
-	return env, stop, err
+	env := append(os.Environ(), instance.RunDirectoryVariable+"="+directory.Path)
+	return runCommand(signals, args, append(env, servers.env...))
 }
 
 // runCommand runs the command in the foreground and passes signals on to it.
