@@ -1,0 +1,201 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+)
+
+// Options say what to drive and how hard. Every run is bounded by them, in time and in number.
+type Options struct {
+	URL           []string       `name:"url" default:"http://127.0.0.1:8080" help:"Address of the deployment; several nodes (comma separated) get the users in turn."`
+	Clients       int            `default:"256" help:"Users of the send and rate scenarios; each sends to the next, all have a socket open."`
+	SetupParallel int            `default:"4" help:"Accounts being registered at a time: hashing a password is costly for the server by design."`
+	Duration      time.Duration  `default:"10s" help:"Measured time of a run; for idle, how long the sockets are held before memory is read."`
+	Warmup        time.Duration  `default:"2s" help:"Sending before that which isn't measured."`
+	Settle        time.Duration  `default:"15s" help:"Longest wait after sending until everything accepted has been pushed; for idle, how long the memory is watched for its lowest reading."`
+	Timeout       time.Duration  `default:"10s" help:"Longest wait for one answer."`
+	Rate          float64        `default:"300" help:"Sends a second of the rate scenario."`
+	Text          int            `default:"64" help:"Length of the messages' text in characters."`
+	Connections   int            `default:"10000" help:"Sockets of the idle scenario."`
+	IdleUsers     int            `default:"100" help:"Users that the idle sockets are spread over, as devices."`
+	ServerPID     int            `name:"server-pid" help:"Process id of the server on this machine, to read its memory and CPU time."`
+	AdminURL      string         `name:"admin-url" help:"Address of the server's admin listener, for /metrics and a garbage collection before memory is read."`
+	Processes     map[string]int `name:"watch" help:"Further processes whose CPU time is reported, as name=pid (mariadb=123;redis=456)."`
+
+	live io.Writer // progress; nil for none
+}
+
+const (
+	maxConnections = 1_000_000
+	maxDuration    = 24 * time.Hour
+	maxRate        = 1_000_000
+)
+
+// Command is `ackbox bench`.
+type Command struct {
+	Options
+	Scenario string `enum:"send,rate,idle" default:"send" help:"send: closed loop, as fast as answers come; rate: open loop at a constant rate; idle: sockets that wait."`
+	Suite    bool   `help:"Run send (repeated), rate (repeated) and idle, and print the medians."`
+	Repeat   int    `default:"5" help:"Runs of a scenario in a suite."`
+	JSON     string `name:"json" type:"path" help:"File for the figures as JSON."`
+
+	out io.Writer // nil: standard output
+}
+
+// Run runs the scenario or the suite, prints a table and returns an error when it could not run, or when a message was
+// lost, doubled or pushed out of order. It ends early with the context's error.
+func (c *Command) Run(ctx context.Context) error {
+	out := c.out
+	if out == nil {
+		out = os.Stdout
+		c.live = terminal(os.Stderr)
+	}
+	scenarios := []string{c.Scenario}
+	repeat := 1
+	if c.Suite {
+		scenarios, repeat = []string{"send", "rate", "idle"}, c.Repeat
+	}
+	if repeat < 1 || repeat > 1000 {
+		return fmt.Errorf("repeat: %d is not between 1 and 1000", repeat)
+	}
+	reports, err := Measure(ctx, c.Options, scenarios, repeat, nil)
+	for _, r := range reports {
+		err = errors.Join(err, r.WriteTable(out), r.Err())
+	}
+	if c.JSON != "" && len(reports) > 0 {
+		err = errors.Join(err, WriteJSON(c.JSON, reports))
+	}
+	return err
+}
+
+// Measure runs each scenario repeat times (idle once: it measures a level, not a speed) and returns a report each, in order,
+// of medians when repeated. The reports made before an error are returned with it. beforeIdle, when not nil, is called
+// between registering the idle users and opening their sockets: a restart of the server there keeps the memory that
+// hashing passwords took out of the baseline; it returns the options to go on with (a new process id).
+func Measure(ctx context.Context, o Options, scenarios []string, repeat int, beforeIdle func(context.Context, Options) (Options, error)) ([]*Report, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	// Collecting garbage less often leaves more of a shared machine to the server; the generator's heap is small.
+	defer debug.SetGCPercent(debug.SetGCPercent(400))
+	o = o.withServer()
+	var users []*User
+	var reports []*Report
+	for _, scenario := range scenarios {
+		var runs []*Report
+		var err error
+		switch scenario {
+		case "send", "rate":
+			if users == nil {
+				if users, err = o.population(ctx, o.Clients); err != nil {
+					return reports, err
+				}
+			}
+			if err := o.makeRoom(); err != nil {
+				return reports, err
+			}
+			drive := Send
+			if scenario == "rate" {
+				drive = Rate
+			}
+			for range repeat {
+				if err := renew(ctx, users, time.Now().Add(o.Warmup+o.Duration+o.Settle+time.Minute), o.Timeout); err != nil {
+					return reports, err
+				}
+				report, err := drive(ctx, o, users)
+				if err != nil {
+					return reports, fmt.Errorf("%s: %w", scenario, err)
+				}
+				runs = append(runs, report)
+			}
+		case "idle":
+			crowd, err := o.population(ctx, min(o.IdleUsers, o.Connections))
+			if err != nil {
+				return reports, err
+			}
+			if beforeIdle != nil {
+				if o, err = beforeIdle(ctx, o); err != nil {
+					return reports, err
+				}
+				o = o.withServer()
+			}
+			report, err := Idle(ctx, o, crowd)
+			if err != nil {
+				return reports, fmt.Errorf("idle: %w", err)
+			}
+			runs = append(runs, report)
+		default:
+			return reports, fmt.Errorf("no scenario is called %q", scenario)
+		}
+		reports = append(reports, Median(runs))
+	}
+	return reports, nil
+}
+
+// makeRoom makes room for three connections a user.
+func (o Options) makeRoom() error { return raiseFileLimit(3*o.Clients + 256) }
+
+// population registers n users on the deployment's nodes in turn.
+func (o Options) population(ctx context.Context, n int) ([]*User, error) {
+	targets := make([]*target, 0, len(o.URL))
+	for _, raw := range o.URL {
+		t, err := parseTarget(raw)
+		if err != nil {
+			return nil, err
+		}
+		targets = append(targets, t)
+	}
+	var done atomic.Int64
+	stop := o.progress(func() string { return fmt.Sprintf("setup: %d of %d accounts", done.Load(), n) })
+	defer stop()
+	return register(ctx, targets, n, o.SetupParallel, o.Timeout, &done)
+}
+
+// withServer adds the server to the watched processes.
+func (o Options) withServer() Options {
+	if o.ServerPID == 0 {
+		return o
+	}
+	processes := map[string]int{}
+	for name, pid := range o.Processes {
+		processes[name] = pid
+	}
+	processes["server"] = o.ServerPID
+	o.Processes = processes
+	return o
+}
+
+// check reports every bound that the options break.
+func (o Options) check() error {
+	var errs []error
+	within := func(name string, v, low, high float64) {
+		if !(v >= low && v <= high) {
+			errs = append(errs, fmt.Errorf("%s: %v is not between %v and %v", name, v, low, high))
+		}
+	}
+	if len(o.URL) == 0 {
+		errs = append(errs, errors.New("url: none given"))
+	}
+	for _, raw := range o.URL {
+		if _, err := parseTarget(raw); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	within("clients", float64(o.Clients), 2, maxSenders)
+	within("setup-parallel", float64(o.SetupParallel), 1, 256)
+	within("duration", o.Duration.Seconds(), 0.01, maxDuration.Seconds())
+	within("warmup", o.Warmup.Seconds(), 0, maxDuration.Seconds())
+	within("settle", o.Settle.Seconds(), 0, maxDuration.Seconds())
+	within("timeout", o.Timeout.Seconds(), 0.01, 3600)
+	within("rate", o.Rate, 0.1, maxRate)
+	within("text", float64(o.Text), 1, 10000)
+	within("connections", float64(o.Connections), 1, maxConnections)
+	within("idle-users", float64(o.IdleUsers), 1, maxSenders)
+	return errors.Join(errs...)
+}

@@ -1,0 +1,6 @@
+//go:build !unix
+
+package bench
+
+// raiseFileLimit has nothing to raise where there is no such limit.
+func raiseFileLimit(int) error { return nil }
