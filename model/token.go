@@ -114,8 +114,8 @@ func (s *Store) RevokeFamiliesOf(ctx context.Context, user UserID, at Millis) ([
 // that moment and id: the page of at most limit that follows (since, after).
 func (s *Store) RevokedSince(ctx context.Context, since Millis, after FamilyID, limit int) ([]TokenFamily, error) {
 	var families []TokenFamily
-	err := s.read(ctx).Where("revoked_at > ? OR (revoked_at = ? AND id > ?)", since, since, after).
-		Where("revoked_at > 0").Order("revoked_at, id").Limit(limit).Find(&families).Error
+	err := s.read(ctx).Where("revoked_at > 0 AND revoked_at >= ? AND (revoked_at > ? OR id > ?)", since, since, after).
+		Order("revoked_at, id").Limit(limit).Find(&families).Error
 	if err != nil {
 		return nil, fmt.Errorf("list revoked families: %w", err)
 	}

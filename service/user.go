@@ -1,0 +1,198 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"ackbox/model"
+)
+
+// MaxSearch is how many accounts a search gives.
+const MaxSearch = 20
+
+// Users is what accounts show of themselves, and who may use theirs.
+type Users struct {
+	store *model.Store
+	auth  *Auth
+}
+
+// NewUsers makes a Users; auth makes the accounts.
+func NewUsers(store *model.Store, auth *Auth) *Users { return &Users{store: store, auth: auth} }
+
+// Get is the account of an id, or CodeNotFound.
+func (s *Users) Get(ctx context.Context, id model.UserID) (*model.User, error) {
+	return s.store.User(ctx, id)
+}
+
+// Profile is a change of what an account shows; nil leaves a field as it is.
+type Profile struct {
+	DisplayName *string // 1 to 64 characters
+	AvatarURL   *string // http or https, up to 512 characters; empty takes it away
+}
+
+// Update changes one's own profile and gives the account as it is then.
+func (s *Users) Update(ctx context.Context, me model.UserID, p Profile) (*model.User, error) {
+	var errs []error
+	if p.DisplayName != nil {
+		errs = append(errs, checkDisplayName(*p.DisplayName))
+	}
+	if p.AvatarURL != nil {
+		errs = append(errs, checkAvatarURL(*p.AvatarURL))
+	}
+	if err := joinInvalid(errs...); err != nil {
+		return nil, err
+	}
+	var user *model.User
+	err := s.store.Tx(ctx, func(tx *model.Store) error {
+		if err := tx.UpdateProfile(ctx, me, p.DisplayName, p.AvatarURL); err != nil {
+			return err
+		}
+		var err error
+		user, err = tx.User(ctx, me)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("update profile: %w", err)
+	}
+	return user, nil
+}
+
+// Search lists up to MaxSearch accounts whose username is, or begins with, prefix;
+// the exact one first.
+func (s *Users) Search(ctx context.Context, prefix string) ([]model.User, error) {
+	prefix = foldUsername(prefix)
+	if prefix == "" || len(prefix) > model.MaxUsername || strings.Trim(prefix, "abcdefghijklmnopqrstuvwxyz0123456789._-") != "" {
+		return nil, model.Invalid("query.username", "expected 1 to 32 of a-z 0-9 . _ -", prefix)
+	}
+	return s.store.UsersByPrefix(ctx, prefix, MaxSearch)
+}
+
+// Ban shuts an account out: its sessions end, its sockets close, it cannot log in.
+// Repeating it changes nothing. An admin cannot be banned: CodeForbidden.
+func (s *Users) Ban(ctx context.Context, id model.UserID) error {
+	err := s.store.Tx(ctx, func(tx *model.Store) error {
+		user, err := tx.LockUser(ctx, id)
+		if err != nil {
+			return err
+		}
+		if user.Role == model.RoleAdmin {
+			return model.NewError(model.CodeForbidden, "an admin cannot be banned")
+		}
+		now := model.MillisOf(s.auth.now())
+		if !user.Banned() {
+			if err := tx.SetBanned(ctx, id, now); err != nil {
+				return err
+			}
+		}
+		// The families carry the ban to the other nodes, which read what has ended.
+		_, err = tx.RevokeFamiliesOf(ctx, id, now)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("ban: %w", err)
+	}
+	s.auth.banned(ctx, id)
+	return nil
+}
+
+// Unban lets an account log in again; its old sessions stay ended.
+func (s *Users) Unban(ctx context.Context, id model.UserID) error {
+	err := s.store.Tx(ctx, func(tx *model.Store) error {
+		if _, err := tx.LockUser(ctx, id); err != nil {
+			return err
+		}
+		return tx.SetBanned(ctx, id, 0)
+	})
+	if err != nil {
+		return fmt.Errorf("unban: %w", err)
+	}
+	s.auth.Unbanned(id)
+	return nil
+}
+
+// EnsureAdmin makes the first admin account when nobody has its name yet. Another
+// account of that name that is no admin is an error: it must not become one.
+func (s *Users) EnsureAdmin(ctx context.Context, username, password string) error {
+	user, hash, err := s.auth.newAccount(ctx, Registration{Username: username, Password: password}, model.RoleAdmin)
+	if err == nil {
+		err = s.store.Tx(ctx, func(tx *model.Store) error { return storeAccount(ctx, tx, user, hash) })
+	}
+	if model.CodeOf(err) != model.CodeUsernameTaken {
+		if err != nil {
+			return fmt.Errorf("admin account: %w", err)
+		}
+		return nil
+	}
+	there, err := s.store.UserByUsername(ctx, foldUsername(username))
+	if err != nil {
+		return fmt.Errorf("admin account: %w", err)
+	}
+	if there.Role != model.RoleAdmin {
+		return fmt.Errorf("the account %q exists and is no admin; choose another name for the admin", there.Username)
+	}
+	return nil
+}
+
+// foldUsername puts A-Z into lower case. It leaves letters beyond ASCII alone: some
+// of them fold into ASCII.
+func foldUsername(name string) string {
+	return strings.Map(func(r rune) rune {
+		if 'A' <= r && r <= 'Z' {
+			return r + 'a' - 'A'
+		}
+		return r
+	}, name)
+}
+
+func checkUsername(name string) error {
+	if !model.ValidUsername(name) {
+		return model.Invalid("body.username", "expected 3 to 32 of a-z 0-9 . _ -", name)
+	}
+	return nil
+}
+
+func checkDisplayName(name string) error {
+	if n := utf8.RuneCountInString(name); n < 1 || n > model.MaxDisplayName {
+		return model.Invalid("body.display_name", fmt.Sprintf("expected 1 to %d characters", model.MaxDisplayName), name)
+	}
+	if strings.TrimSpace(name) == "" || strings.ContainsFunc(name, unicode.IsControl) || !utf8.ValidString(name) {
+		return model.Invalid("body.display_name", "expected something to read, without control characters", name)
+	}
+	return nil
+}
+
+func checkAvatarURL(raw string) error {
+	if raw == "" {
+		return nil
+	}
+	u, err := url.Parse(raw)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || utf8.RuneCountInString(raw) > model.MaxAvatarURL {
+		return model.Invalid("body.avatar_url", fmt.Sprintf("expected an http or https URL of up to %d characters, or nothing", model.MaxAvatarURL), raw)
+	}
+	return nil
+}
+
+// joinInvalid makes one CodeValidation error of several, nil of none.
+func joinInvalid(errs ...error) error {
+	var all *model.Error
+	for _, err := range errs {
+		var e *model.Error
+		if !errors.As(err, &e) {
+			continue
+		}
+		if all == nil {
+			all = e
+			continue
+		}
+		all.Fields = append(all.Fields, e.Fields...)
+	}
+	if all == nil {
+		return nil
+	}
+	return all
+}
