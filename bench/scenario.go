@@ -51,7 +51,7 @@ func Rate(ctx context.Context, o Options, users []*User) (*Report, error) {
 				}
 			})
 		}
-		begin := since()
+		begin := r.start - o.Warmup
 		interval := time.Duration(float64(time.Second) / o.Rate)
 		pace(ctx, begin, interval, int((r.end-begin)/interval), func(i int, due time.Duration) {
 			select {

@@ -1,0 +1,267 @@
+package bench
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+)
+
+// fakeService keeps the contract in memory as far as the generator uses it, and breaks it where a test says so. Every n-th
+// send (0: never) is treated badly.
+type fakeService struct {
+	*httptest.Server
+	t *testing.T
+
+	losePush   int // in the mailbox of nobody
+	doubled    int // twice in the recipient's mailbox
+	skipPush   int // in the mailbox and not pushed: a hole for the socket
+	pushTwice  int // the same entry again, as a retry does
+	refuse     int // 503 once, then accepted
+	hangUp     int // accepted, and the connection closed instead of an answer
+	reject     int // 422
+	goesBehind bool
+
+	mu      sync.Mutex
+	users   map[string]*fakeUser
+	sends   int
+	keys    map[string]bool
+	refused map[string]bool
+	renewed int
+	acks    int
+	expires time.Duration
+	sockets sync.WaitGroup
+}
+
+type fakeUser struct {
+	id      string
+	entries []string // messages; seq is index + 1
+	acked   int
+	sockets map[string]*fakeSocket
+}
+
+type fakeSocket struct {
+	mu sync.Mutex
+	ws *websocket.Conn
+}
+
+func (s *fakeSocket) push(frame string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_ = s.ws.WriteMessage(websocket.TextMessage, []byte(frame)) // the client may have gone
+}
+
+func newFakeService(t *testing.T) *fakeService {
+	f := &fakeService{t: t, users: map[string]*fakeUser{}, keys: map[string]bool{}, refused: map[string]bool{}, expires: time.Hour}
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /v1/auth/register", f.register)
+	mux.HandleFunc("POST /v1/auth/refresh", f.refresh)
+	mux.HandleFunc("POST /v1/messages", f.send)
+	mux.HandleFunc("POST /v1/mailbox/ack", f.ack)
+	mux.HandleFunc("POST /v1/mailbox/sync", f.sync)
+	mux.HandleFunc("GET /v1/ws", f.socket)
+	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, "process_resident_memory_bytes 1e+08\ngo_memstats_heap_inuse_bytes 2e+07\ngo_memstats_stack_inuse_bytes 1e+06\n")
+	})
+	f.Server = httptest.NewServer(mux)
+	t.Cleanup(func() {
+		f.CloseClientConnections()
+		f.Close()
+		f.sockets.Wait()
+	})
+	return f
+}
+
+func (f *fakeService) problem(w http.ResponseWriter, status int, code string) {
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(status)
+	fmt.Fprintf(w, `{"title":"x","status":%d,"code":%q}`, status, code)
+}
+
+func (f *fakeService) decode(r *http.Request, into any) {
+	body, err := io.ReadAll(r.Body)
+	if err == nil {
+		err = json.Unmarshal(body, into)
+	}
+	if err != nil {
+		f.t.Errorf("%s: %v in %s", r.URL.Path, err, body)
+	}
+}
+
+func (f *fakeService) tokens(w http.ResponseWriter, status int, id string) {
+	w.WriteHeader(status)
+	fmt.Fprintf(w, `{"user":{"user_id":%q},"access_token":%q,"refresh_token":%q,"expires_at":%q}`, id, id, id, time.Now().Add(f.expires).UTC().Format(time.RFC3339Nano))
+}
+
+func (f *fakeService) register(w http.ResponseWriter, r *http.Request) {
+	var in struct{ Username, Password string }
+	f.decode(r, &in)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	id := strconv.Itoa(1000 + len(f.users))
+	f.users[id] = &fakeUser{id: id, sockets: map[string]*fakeSocket{}}
+	f.tokens(w, 201, id)
+}
+
+func (f *fakeService) refresh(w http.ResponseWriter, r *http.Request) {
+	var in struct {
+		RefreshToken string `json:"refresh_token"`
+	}
+	f.decode(r, &in)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.renewed++
+	f.tokens(w, 200, in.RefreshToken)
+}
+
+func (f *fakeService) user(r *http.Request) *fakeUser {
+	return f.users[strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")]
+}
+
+func nth(n, every int) bool { return every > 0 && n%every == 0 }
+
+func (f *fakeService) send(w http.ResponseWriter, r *http.Request) {
+	var in struct {
+		ClientMsgID string `json:"client_msg_id"`
+		ToUserID    string `json:"to_user_id"`
+		Type        string `json:"type"`
+		Body        struct{ Text string }
+	}
+	f.decode(r, &in)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	from, to := f.user(r), f.users[in.ToUserID]
+	if from == nil || to == nil || in.Type != "text" || in.Body.Text == "" {
+		f.problem(w, 422, "validation")
+		return
+	}
+	if f.keys[in.ClientMsgID] {
+		fmt.Fprint(w, `{"message":{},"duplicate":true}`)
+		return
+	}
+	f.sends++
+	n := f.sends
+	switch {
+	case nth(n, f.reject):
+		f.problem(w, 422, "validation")
+		return
+	case nth(n, f.refuse) && !f.refused[in.ClientMsgID]:
+		f.refused[in.ClientMsgID] = true
+		f.problem(w, 503, "unavailable")
+		return
+	}
+	f.keys[in.ClientMsgID] = true
+	message := fmt.Sprintf(`{"message_id":"%d","client_msg_id":%q,"body":{"text":%q}}`, n, in.ClientMsgID, in.Body.Text)
+	f.deliver(from, message, n)
+	if !nth(n, f.losePush) {
+		f.deliver(to, message, n)
+	}
+	if nth(n, f.doubled) {
+		f.deliver(to, message, n)
+	}
+	if nth(n, f.hangUp) {
+		nc, _, err := w.(http.Hijacker).Hijack()
+		if err != nil {
+			f.t.Error(err)
+			return
+		}
+		if err := nc.Close(); err != nil {
+			f.t.Error(err)
+		}
+		return
+	}
+	w.WriteHeader(201)
+	fmt.Fprintf(w, `{"message":%s,"mailbox_seq":%d,"duplicate":false}`, message, len(from.entries))
+}
+
+func (f *fakeService) deliver(u *fakeUser, message string, n int) {
+	u.entries = append(u.entries, message)
+	for _, s := range u.sockets {
+		switch frame := fmt.Sprintf(`{"type":"message","seq":%d,"attempt":1,"message":%s}`, len(u.entries), message); {
+		case nth(n, f.skipPush):
+		case f.goesBehind && n%10 == 0:
+			s.push(fmt.Sprintf(`{"type":"behind","head":%d}`, len(u.entries)))
+		case nth(n, f.pushTwice):
+			s.push(frame)
+			s.push(strings.Replace(frame, `"attempt":1`, `"attempt":2`, 1))
+		default:
+			s.push(frame)
+		}
+	}
+}
+
+func (f *fakeService) ack(w http.ResponseWriter, r *http.Request) {
+	var in struct {
+		DeviceID string `json:"device_id"`
+		UpTo     int    `json:"up_to"`
+	}
+	f.decode(r, &in)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	u := f.user(r)
+	if in.UpTo > len(u.entries) {
+		f.problem(w, 409, "position_lost")
+		return
+	}
+	f.acks++
+	u.acked = max(u.acked, in.UpTo)
+	fmt.Fprintf(w, `{"acked":%d}`, u.acked)
+}
+
+func (f *fakeService) sync(w http.ResponseWriter, r *http.Request) {
+	var in struct{ After, Limit int }
+	f.decode(r, &in)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	u := f.user(r)
+	end := min(len(u.entries), in.After+min(in.Limit, 3)) // small pages, to have several
+	var entries []string
+	for seq := in.After + 1; seq <= end; seq++ {
+		entries = append(entries, fmt.Sprintf(`{"seq":%d,"message":%s}`, seq, u.entries[seq-1]))
+	}
+	fmt.Fprintf(w, `{"entries":[%s],"head":%d,"floor":1,"has_more":%t}`, strings.Join(entries, ","), len(u.entries), end < len(u.entries))
+}
+
+func (f *fakeService) socket(w http.ResponseWriter, r *http.Request) {
+	f.mu.Lock()
+	u := f.user(r)
+	f.mu.Unlock()
+	if u == nil {
+		f.problem(w, 401, "unauthenticated")
+		return
+	}
+	ws, err := (&websocket.Upgrader{}).Upgrade(w, r, nil)
+	if err != nil {
+		f.t.Error(err)
+		return
+	}
+	s, device := &fakeSocket{ws: ws}, r.URL.Query().Get("device_id")
+	f.mu.Lock()
+	f.sockets.Add(1)
+	s.push(fmt.Sprintf(`{"type":"hello","device_id":%q,"head":%d}`, device, len(u.entries)))
+	if last := r.URL.Query().Get("last_seq"); last != "" && last != strconv.Itoa(len(u.entries)) {
+		f.t.Errorf("reconnected at %s, the head is %d", last, len(u.entries))
+	}
+	u.sockets[device] = s
+	f.mu.Unlock()
+	go func() {
+		defer f.sockets.Done()
+		for {
+			if _, _, err := ws.ReadMessage(); err != nil {
+				break
+			}
+		}
+		f.mu.Lock()
+		delete(u.sockets, device)
+		f.mu.Unlock()
+		_ = ws.Close() // it has ended already
+	}()
+}
