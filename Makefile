@@ -77,11 +77,11 @@ clean: ## Remove what the build, the tests and the tools have made (not ./data)
 # Built and not `go run`: that one keeps signals and exit codes to itself. The build is instant when nothing has changed.
 .PHONY: $(WITHSERVERS)
 $(WITHSERVERS):
-	@go build -o $@ ./internal/testenv/cmd/withservers
+	@go build -buildvcs=false -o $@ ./internal/testenv/cmd/withservers
 
 $(GOLANGCI):
 	@echo "building golangci-lint $(GOLANGCI_VERSION): some minutes, once"
-	@mkdir -p $(TOOLS) && go build -modfile=tools/go.mod -o $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+	@mkdir -p $(TOOLS) && go build -buildvcs=false -modfile=tools/go.mod -o $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 
 $(GOVULNCHECK):
-	@mkdir -p $(TOOLS) && go build -modfile=tools/go.mod -o $@ golang.org/x/vuln/cmd/govulncheck
+	@mkdir -p $(TOOLS) && go build -buildvcs=false -modfile=tools/go.mod -o $@ golang.org/x/vuln/cmd/govulncheck

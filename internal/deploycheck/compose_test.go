@@ -3,6 +3,7 @@ package deploycheck
 
 import (
 	"bytes"
+	"crypto/rand"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/alecthomas/kong"
 	"gopkg.in/yaml.v3"
 
 	"ackbox/config"
@@ -148,6 +150,32 @@ func TestComposeSettingsExist(t *testing.T) {
 		if !known[name] {
 			t.Errorf("Dockerfile: %s is not a setting", name)
 		}
+	}
+}
+
+// TestComposeSettingsAreValid reads a node's environment as the program does, the required secrets filled in and the
+// optional variables empty.
+func TestComposeSettingsAreValid(t *testing.T) {
+	secrets := map[string]string{"ACKBOX_JWT_SECRET": rand.Text() + rand.Text(), "MYSQL_PASSWORD": "letters"}
+	for name, value := range load(t).Services["node1"].Environment {
+		t.Setenv(name, os.Expand(value, func(variable string) string {
+			variable, _, _ = strings.Cut(variable, ":")
+			return secrets[variable]
+		}))
+	}
+	var settings config.Config
+	parser, err := kong.New(&settings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := parser.Parse(nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := settings.Validate(); err != nil {
+		t.Error(err)
+	}
+	if settings.Embedded() || len(settings.AllowedOrigins) != 0 {
+		t.Errorf("got embedded %v and origins %q, want MySQL and Redis, and none", settings.Embedded(), settings.AllowedOrigins)
 	}
 }
 

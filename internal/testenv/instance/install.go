@@ -26,7 +26,7 @@ func program(ctx context.Context, names ...string) (string, error) {
 	if path, ok := find(names); ok {
 		return path, nil
 	}
-	if err := install(ctx, names); err != nil {
+	if err := install(ctx, names, os.Getuid() == 0, policyFile); err != nil {
 		return "", err
 	}
 	if path, ok := find(names); ok {
@@ -49,9 +49,10 @@ func find(names []string) (string, bool) {
 	return "", false
 }
 
-func install(ctx context.Context, names []string) (err error) {
+// install installs the packages if root may, policy being the path of Debian's policy for services.
+func install(ctx context.Context, names []string, root bool, policy string) (err error) {
 	apt, lookErr := exec.LookPath("apt-get")
-	if lookErr != nil || os.Getuid() != 0 {
+	if lookErr != nil || !root {
 		return fmt.Errorf("%w: %v\n  install them (Debian, Ubuntu: sudo apt-get install --no-install-recommends %s)\n"+
 			"  or point ACKBOX_TEST_MYSQL_DSN and ACKBOX_TEST_REDIS_URL at servers that are running", ErrMissing, names, packages)
 	}
@@ -63,7 +64,7 @@ func install(ctx context.Context, names []string) (err error) {
 	if _, ok := find(names); ok {
 		return nil // another process has installed them while we waited for the lock
 	}
-	removePolicy, err := refuseServices()
+	removePolicy, err := refuseServices(policy)
 	if err != nil {
 		return err
 	}
@@ -83,8 +84,8 @@ func install(ctx context.Context, names []string) (err error) {
 }
 
 // refuseServices keeps the packages from starting their system services. A policy that is there already stays.
-func refuseServices() (remove func() error, err error) {
-	file, err := os.OpenFile(policyFile, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o755) //nolint:gosec // a script that Debian's tools run
+func refuseServices(policy string) (remove func() error, err error) {
+	file, err := os.OpenFile(policy, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o755) //nolint:gosec // a script that Debian's tools run
 	if errors.Is(err, os.ErrExist) {
 		return func() error { return nil }, nil
 	}
@@ -93,7 +94,7 @@ func refuseServices() (remove func() error, err error) {
 	}
 	_, err = file.WriteString("#!/bin/sh\nexit 101\n")
 	if err = errors.Join(err, file.Close()); err != nil {
-		return nil, errors.Join(fmt.Errorf("keep services from starting: %w", err), os.Remove(policyFile))
+		return nil, errors.Join(fmt.Errorf("keep services from starting: %w", err), os.Remove(policy))
 	}
-	return func() error { return os.Remove(policyFile) }, nil
+	return func() error { return os.Remove(policy) }, nil
 }
