@@ -57,8 +57,8 @@ func (s *Store) CreateUser(ctx context.Context, u *User) error {
 	return nil
 }
 
-// User is the account of an id, or CodeNotFound.
-func (s *Store) User(ctx context.Context, id UserID) (*User, error) {
+// UserByID is the account of an id, or CodeNotFound.
+func (s *Store) UserByID(ctx context.Context, id UserID) (*User, error) {
 	return s.oneUser(s.read(ctx).Where("id = ?", id))
 }
 

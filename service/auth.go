@@ -239,7 +239,7 @@ func (a *Auth) Refresh(ctx context.Context, refreshToken string) (*Grant, error)
 		case old.ExpiresAt <= now:
 			return model.NewError(model.CodeTokenExpired, "the refresh token has expired")
 		}
-		if user, err = tx.User(ctx, family.UserID); err != nil {
+		if user, err = tx.UserByID(ctx, family.UserID); err != nil {
 			return err
 		}
 		if user.Banned() {

@@ -26,7 +26,7 @@ func NewUsers(store *model.Store, auth *Auth) *Users { return &Users{store: stor
 
 // Get is the account of an id, or CodeNotFound.
 func (s *Users) Get(ctx context.Context, id model.UserID) (*model.User, error) {
-	return s.store.User(ctx, id)
+	return s.store.UserByID(ctx, id)
 }
 
 // Profile is a change of what an account shows; nil leaves a field as it is.
@@ -53,7 +53,7 @@ func (s *Users) Update(ctx context.Context, me model.UserID, p Profile) (*model.
 			return err
 		}
 		var err error
-		user, err = tx.User(ctx, me)
+		user, err = tx.UserByID(ctx, me)
 		return err
 	})
 	if err != nil {
