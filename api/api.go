@@ -1,0 +1,103 @@
+// Package api is the REST edge: who is calling, what they said, what we answer. One
+// file a noun: decode, call the service, encode. No rules and no SQL.
+package api
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humagin"
+	"github.com/gin-gonic/gin"
+
+	"ackbox/service"
+)
+
+// Bounds of a request's body.
+const (
+	MaxBody     = 256 << 10
+	bodyTimeout = 15 * time.Second // from the first byte to the last
+)
+
+// Deps is what the edge calls. main fills it; a missing part fails at start.
+type Deps struct {
+	Auth   *service.Auth
+	Users  *service.Users
+	Blocks Blocks
+	IDs    IDs
+	Ready  Ready
+
+	Log            *slog.Logger
+	Metrics        http.Handler // nil: metrics are elsewhere
+	AllowedOrigins []string     // of browsers, beside the server's own
+	TrustedProxies []string     // whose X-Forwarded-For is believed
+	RateLimit      bool
+	Version        string
+}
+
+// API is the edge, ready to serve.
+type API struct {
+	deps    Deps
+	engine  *gin.Engine
+	huma    huma.API
+	limits  *limits
+	origins map[string]bool
+	log     *slog.Logger
+	request requestNames
+}
+
+// New builds the edge: middleware, then every route, then the descriptions of them.
+func New(deps Deps) (*API, error) {
+	if deps.Auth == nil || deps.Users == nil || deps.Blocks == nil || deps.IDs == nil || deps.Ready == nil || deps.Log == nil {
+		return nil, fmt.Errorf("api: Auth, Users, Blocks, IDs, Ready and Log are needed")
+	}
+	a := &API{deps: deps, engine: gin.New(), limits: newLimits(deps.RateLimit), origins: originSet(deps.AllowedOrigins), log: deps.Log, request: newRequestNames()}
+	a.engine.HandleMethodNotAllowed = true
+	a.engine.RedirectTrailingSlash = false // a redirect is no answer to a POST
+	if err := a.engine.SetTrustedProxies(deps.TrustedProxies); err != nil {
+		return nil, fmt.Errorf("trusted proxies: %w", err)
+	}
+	a.engine.Use(a.named, a.logged, a.recovered, a.crossOrigin)
+	a.engine.NoRoute(a.noRoute)
+	a.engine.NoMethod(a.noMethod)
+
+	a.huma = humagin.New(a.engine, a.description())
+	a.huma.UseMiddleware(a.authorised, a.wellFormed)
+	for _, register := range []func(huma.API){
+		a.registerHealth,
+		a.registerAuth,
+		a.registerUsers,
+		a.registerBans,
+		a.registerIDs,
+	} {
+		register(a.huma)
+	}
+	if err := a.describe(); err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+// Handler serves everything.
+func (a *API) Handler() http.Handler { return a.engine }
+
+// route adds a call. Without Security it needs an access token; every call may
+// answer with a Problem.
+func route[I, O any](h huma.API, op huma.Operation, handler handlerOf[I, O]) {
+	if op.Security == nil {
+		op.Security = bearer
+	}
+	if op.MaxBodyBytes == 0 {
+		op.MaxBodyBytes = MaxBody + 1 // huma refuses what reaches its limit
+	}
+	if op.BodyReadTimeout == 0 {
+		op.BodyReadTimeout = bodyTimeout
+	}
+	if op.Responses == nil {
+		op.Responses = map[string]*huma.Response{}
+	}
+	op.Responses["default"] = &huma.Response{Ref: "#/components/responses/problem"}
+	huma.Register(h, op, handler)
+}

@@ -1,0 +1,120 @@
+package api
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"ackbox/model"
+	"ackbox/service"
+)
+
+// User is an account as everyone sees it.
+type User struct {
+	UserID      model.UserID `json:"user_id"`
+	Username    string       `json:"username"`
+	DisplayName string       `json:"display_name"`
+	AvatarURL   string       `json:"avatar_url"`
+	CreatedAt   model.Millis `json:"created_at"`
+}
+
+func userOf(u *model.User) User {
+	return User{UserID: u.ID, Username: u.Username, DisplayName: u.DisplayName, AvatarURL: u.AvatarURL, CreatedAt: u.CreatedAt}
+}
+
+// Blocks says whose direct messages somebody does not want. It decides under the
+// conversation's lock, so that a message is sent either before a block or not at all.
+type Blocks interface {
+	SetBlock(ctx context.Context, me, other model.UserID, blocked bool) error
+}
+
+// Profile changes what one's own account shows; a field that is left out stays.
+type Profile struct {
+	DisplayName *string `json:"display_name,omitempty" minLength:"1" maxLength:"64"`
+	AvatarURL   *string `json:"avatar_url,omitempty" maxLength:"512" doc:"http or https; empty takes it away"`
+}
+
+type (
+	userPath struct {
+		UserID Param[model.UserID] `path:"user_id"`
+	}
+	userOutput struct{ Body User }
+
+	updateMeInput struct{ Body Profile }
+
+	searchInput struct {
+		Username string `query:"username" required:"true" minLength:"1" maxLength:"32" pattern:"^[A-Za-z0-9._-]+$" patternDescription:"letters of ASCII, digits and . _ -" doc:"A username or its beginning"`
+	}
+	searchOutput struct {
+		Body struct {
+			Users []User `json:"users" doc:"At most 20, the exact one first"`
+		}
+	}
+)
+
+func (a *API) registerUsers(h huma.API) {
+	tags := []string{"users"}
+	route(h, huma.Operation{
+		OperationID: "get-me", Method: http.MethodGet, Path: "/v1/users/me", Tags: tags, Summary: "My account",
+	}, func(ctx context.Context, _ *none) (*userOutput, error) {
+		return userOut(a.deps.Users.Get(ctx, CallerFrom(ctx).UserID))
+	})
+	route(h, huma.Operation{
+		OperationID: "update-me", Method: http.MethodPatch, Path: "/v1/users/me", Tags: tags, Summary: "Change what my account shows",
+	}, func(ctx context.Context, in *updateMeInput) (*userOutput, error) {
+		return userOut(a.deps.Users.Update(ctx, CallerFrom(ctx).UserID, service.Profile(in.Body)))
+	})
+	route(h, huma.Operation{
+		OperationID: "get-user", Method: http.MethodGet, Path: "/v1/users/{user_id}", Tags: tags, Summary: "An account",
+	}, func(ctx context.Context, in *userPath) (*userOutput, error) {
+		return userOut(a.deps.Users.Get(ctx, in.UserID.ID))
+	})
+	route(h, huma.Operation{
+		OperationID: "search-users", Method: http.MethodGet, Path: "/v1/users", Tags: tags, Summary: "Find accounts by username or its beginning",
+	}, func(ctx context.Context, in *searchInput) (*searchOutput, error) {
+		users, err := a.deps.Users.Search(ctx, in.Username)
+		if err != nil {
+			return nil, err
+		}
+		out := &searchOutput{}
+		out.Body.Users = make([]User, len(users))
+		for i := range users {
+			out.Body.Users[i] = userOf(&users[i])
+		}
+		return out, nil
+	})
+	route(h, huma.Operation{
+		OperationID: "block-user", Method: http.MethodPut, Path: "/v1/users/{user_id}/block", Tags: tags, Summary: "Refuse someone's direct messages",
+	}, func(ctx context.Context, in *userPath) (*none, error) {
+		return nil, a.deps.Blocks.SetBlock(ctx, CallerFrom(ctx).UserID, in.UserID.ID, true)
+	})
+	route(h, huma.Operation{
+		OperationID: "unblock-user", Method: http.MethodDelete, Path: "/v1/users/{user_id}/block", Tags: tags, Summary: "Accept them again",
+	}, func(ctx context.Context, in *userPath) (*none, error) {
+		return nil, a.deps.Blocks.SetBlock(ctx, CallerFrom(ctx).UserID, in.UserID.ID, false)
+	})
+}
+
+func (a *API) registerBans(h huma.API) {
+	tags := []string{"admin"}
+	route(h, huma.Operation{
+		OperationID: "ban-user", Method: http.MethodPut, Path: "/v1/admin/users/{user_id}/ban", Tags: tags, Security: admin,
+		Summary: "Shut an account out", Description: "Its sessions end, its sockets close with 4003, it cannot log in.",
+	}, func(ctx context.Context, in *userPath) (*none, error) {
+		return nil, a.deps.Users.Ban(ctx, in.UserID.ID)
+	})
+	route(h, huma.Operation{
+		OperationID: "unban-user", Method: http.MethodDelete, Path: "/v1/admin/users/{user_id}/ban", Tags: tags, Security: admin,
+		Summary: "Let an account log in again",
+	}, func(ctx context.Context, in *userPath) (*none, error) {
+		return nil, a.deps.Users.Unban(ctx, in.UserID.ID)
+	})
+}
+
+func userOut(u *model.User, err error) (*userOutput, error) {
+	if err != nil {
+		return nil, err
+	}
+	return &userOutput{userOf(u)}, nil
+}

@@ -1,0 +1,11 @@
+// Package web holds what browsers load: built files, embedded. The service works
+// without any other host.
+package web
+
+import "embed"
+
+// Docs is the page of the API's description: Swagger UI 5.35.0 (swagger-ui-dist,
+// Apache-2.0; see LICENSE.swagger-ui), unchanged, and our page around it.
+//
+//go:embed docs
+var Docs embed.FS
