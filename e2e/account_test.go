@@ -1,0 +1,324 @@
+package e2e
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"golang.org/x/sync/errgroup"
+
+	"ackbox/e2e/client"
+)
+
+// register: who may be called what, and that a name is given once.
+func register(t *testing.T, s *system) {
+	name := freshName()
+	session, err := s.client.Register(within(t, patience), client.Credentials{Username: strings.ToUpper(name), Password: password, DisplayName: "Zoë 🦊"})
+	if err != nil {
+		t.Fatalf("register: %v", err)
+	}
+	u := session.User
+	if u.Username != name || u.DisplayName != "Zoë 🦊" || !idPattern.MatchString(string(u.UserID)) {
+		t.Errorf("got %+v, want the name folded to %s", u, name)
+	}
+	if session.AccessToken == "" || session.RefreshToken == "" || time.Until(session.ExpiresAt) <= 0 || time.Since(u.CreatedAt).Abs() > time.Minute {
+		t.Errorf("got %+v", session)
+	}
+	if strings.Count(session.AccessToken, ".") != 2 {
+		t.Errorf("the access token is no JWT: %s", session.AccessToken)
+	}
+
+	for name, want := range map[string]struct {
+		username, password string
+		status             int
+	}{
+		"taken":                         {name, password, http.StatusConflict},
+		"taken in other case":           {strings.ToUpper(name), password, http.StatusConflict},
+		"name too short":                {"ab", password, http.StatusUnprocessableEntity},
+		"name too long":                 {strings.Repeat("a", 33), password, http.StatusUnprocessableEntity},
+		"empty name":                    {"", password, http.StatusUnprocessableEntity},
+		"name with a space":             {"a " + freshName(), password, http.StatusUnprocessableEntity},
+		"name with a slash":             {"a/" + freshName(), password, http.StatusUnprocessableEntity},
+		"name not ASCII":                {"ü" + freshName(), password, http.StatusUnprocessableEntity},
+		"name that folds to ASCII":      {"\u212a" + freshName(), password, http.StatusUnprocessableEntity}, // the Kelvin sign
+		"password too short":            {freshName(), "123456789", http.StatusUnprocessableEntity},
+		"password too long":             {freshName(), strings.Repeat("p", 129), http.StatusUnprocessableEntity},
+		"password short, in many bytes": {freshName(), strings.Repeat("ü", 9), http.StatusUnprocessableEntity},
+		"empty password":                {freshName(), "", http.StatusUnprocessableEntity},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := s.client.Register(within(t, patience), client.Credentials{Username: want.username, Password: want.password})
+			problem := refused(t, err, "", want.status)
+			for _, field := range problem.Errors {
+				if text, ok := field.Value.(string); ok && want.password != "" && text == want.password {
+					t.Error("the problem repeats the password")
+				}
+			}
+		})
+	}
+	for what, good := range map[string]client.Credentials{
+		"shortest name":     {Username: freshName()[:8], Password: password},
+		"longest name":      {Username: freshName() + strings.Repeat("z", 15), Password: password},
+		"all characters":    {Username: "a.b_c-0" + freshName(), Password: password},
+		"shortest password": {Username: freshName(), Password: "1234567890"},
+		"longest password":  {Username: freshName(), Password: strings.Repeat("ü", 128)},
+	} {
+		if _, err := s.client.Register(within(t, patience), good); err != nil {
+			t.Errorf("%s: %v", what, err)
+			continue
+		}
+		if _, err := s.client.Login(within(t, patience), good); err != nil {
+			t.Errorf("%s: login: %v", what, err)
+		}
+	}
+
+	// Of racing registrations of one name one wins.
+	racing := client.Credentials{Username: freshName(), Password: password}
+	var won atomic.Int32
+	group, ctx := errgroup.WithContext(within(t, patience))
+	for range 4 {
+		group.Go(func() error {
+			_, err := s.client.Register(ctx, racing)
+			if problem, ok := client.AsProblem(err); ok && problem.Status == http.StatusConflict {
+				return nil
+			}
+			if err == nil {
+				won.Add(1)
+			}
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if won.Load() != 1 {
+		t.Errorf("%d of the racing registrations won, want 1", won.Load())
+	}
+}
+
+// login: an unknown user and a wrong password get the same answer in about the same time.
+func login(t *testing.T, s *system) {
+	bob := s.user(t)
+	again, err := s.client.Login(within(t, patience), client.Credentials{Username: strings.ToUpper(bob.User.Username), Password: password})
+	if err != nil {
+		t.Fatalf("login: %v", err)
+	}
+	if again.User.UserID != bob.id() || again.RefreshToken == bob.RefreshToken {
+		t.Errorf("got user %s, want %s with tokens of its own", again.User.UserID, bob.id())
+	}
+	wrong := client.Credentials{Username: bob.User.Username, Password: "wrong " + password}
+	unknown := client.Credentials{Username: freshName(), Password: "wrong " + password}
+	var wrongTook, unknownTook []time.Duration
+	for range 5 {
+		began := time.Now()
+		_, err := s.client.Login(within(t, patience), wrong)
+		wrongTook = append(wrongTook, time.Since(began))
+		first := refused(t, err, "", http.StatusUnauthorized)
+
+		began = time.Now()
+		_, err = s.client.Login(within(t, patience), unknown)
+		unknownTook = append(unknownTook, time.Since(began))
+		second := refused(t, err, "", http.StatusUnauthorized)
+
+		if first.Code != second.Code || first.Title != second.Title || first.Detail != second.Detail || first.Type != second.Type {
+			t.Fatalf("the answers differ: %v and %v", first, second)
+		}
+	}
+	// The least of five is the least disturbed by the other tests. A hash takes tens of milliseconds, no hash under one.
+	if w, u := slices.Min(wrongTook), slices.Min(unknownTook); u < w/4 || w < u/4 {
+		t.Errorf("a wrong password takes %s, an unknown user %s: the time tells who exists", w, u)
+	}
+}
+
+// refreshRotation: a refresh token works once, and its second use ends its whole family, but no other.
+func refreshRotation(t *testing.T, s *system) {
+	bob := s.user(t)
+	other, err := s.client.Login(within(t, patience), client.Credentials{Username: bob.User.Username, Password: password})
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := s.client.Refresh(within(t, patience), bob.RefreshToken)
+	if err != nil {
+		t.Fatalf("refresh: %v", err)
+	}
+	if second.User.UserID != bob.id() || second.RefreshToken == bob.RefreshToken {
+		t.Errorf("got %+v, want bob with another refresh token", second)
+	}
+	if _, err := second.Me(within(t, patience)); err != nil {
+		t.Errorf("with the renewed access token: %v", err)
+	}
+	third, err := s.client.Refresh(within(t, patience), second.RefreshToken)
+	if err != nil {
+		t.Fatalf("second refresh: %v", err)
+	}
+	_, err = s.client.Refresh(within(t, patience), bob.RefreshToken)
+	refused(t, err, "", http.StatusUnauthorized)
+	_, err = s.client.Refresh(within(t, patience), third.RefreshToken)
+	refused(t, err, "", http.StatusUnauthorized)
+	other, err = s.client.Refresh(within(t, patience), other.RefreshToken)
+	if err != nil {
+		t.Fatalf("another family: %v", err)
+	}
+
+	// Racing uses of one token: at most one wins.
+	var won atomic.Int32
+	group, ctx := errgroup.WithContext(within(t, patience))
+	for range 8 {
+		group.Go(func() error {
+			_, err := s.client.Refresh(ctx, other.RefreshToken)
+			if problem, ok := client.AsProblem(err); ok && problem.Status == http.StatusUnauthorized {
+				return nil
+			}
+			if err == nil {
+				won.Add(1)
+			}
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	if won.Load() > 1 {
+		t.Errorf("%d racing refreshes with one token won", won.Load())
+	}
+	_, err = s.client.Refresh(within(t, patience), "garbage")
+	refused(t, err, "", http.StatusUnauthorized)
+	_, err = s.client.Refresh(within(t, patience), second.AccessToken)
+	refused(t, err, "", http.StatusUnauthorized)
+}
+
+// logout: 204, and the refresh token is dead.
+func logout(t *testing.T, s *system) {
+	bob := s.user(t)
+	answer, err := bob.Logout(within(t, patience))
+	if err != nil || answer.Status != http.StatusNoContent {
+		t.Fatalf("got %d, %v; want 204", answer.Status, err)
+	}
+	_, err = s.client.Refresh(within(t, patience), bob.RefreshToken)
+	refused(t, err, "", http.StatusUnauthorized)
+	if _, err := s.client.Login(within(t, patience), client.Credentials{Username: bob.User.Username, Password: password}); err != nil {
+		t.Errorf("login after a logout: %v", err)
+	}
+}
+
+// profile: reading and changing the own user object.
+func profile(t *testing.T, s *system) {
+	alice, bob := s.user(t), s.user(t)
+	me, err := bob.Me(within(t, patience))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if me != bob.User {
+		t.Errorf("got %+v, want what register answered: %+v", me, bob.User)
+	}
+	changed, err := bob.PatchMe(within(t, patience), map[string]any{"display_name": "Bob 🐟", "avatar_url": "https://example.com/bob.png"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := bob.User
+	want.DisplayName, want.AvatarURL = "Bob 🐟", "https://example.com/bob.png"
+	if changed != want {
+		t.Errorf("got %+v, want %+v", changed, want)
+	}
+	if changed, err = bob.PatchMe(within(t, patience), map[string]any{"display_name": "Bob"}); err != nil || changed.AvatarURL != want.AvatarURL || changed.DisplayName != "Bob" {
+		t.Errorf("a patch of one field: got %+v, %v", changed, err)
+	}
+	want.DisplayName = "Bob"
+	seen, err := alice.Lookup(within(t, patience), bob.id())
+	if err != nil || seen != want {
+		t.Errorf("got %+v, %v; want %+v", seen, err, want)
+	}
+	_, err = bob.PatchMe(within(t, patience), map[string]any{"username": "somebody"})
+	refused(t, err, "", http.StatusUnprocessableEntity)
+	_, err = bob.PatchMe(within(t, patience), map[string]any{"display_name": 5})
+	refused(t, err, "", http.StatusUnprocessableEntity)
+	_, err = bob.Lookup(within(t, patience), "9007199254740993")
+	refused(t, err, "", http.StatusNotFound)
+}
+
+// userSearch: by exact name or prefix, and nothing in it is a pattern.
+func userSearch(t *testing.T, s *system) {
+	prefix := freshName()
+	names := []string{prefix, prefix + "-one", prefix + "_two"}
+	for _, name := range names {
+		if _, err := s.client.Register(within(t, patience), client.Credentials{Username: name, Password: password}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	bob := s.user(t)
+	for query, want := range map[string][]string{
+		prefix:                        names,
+		prefix + "-":                  {prefix + "-one"},
+		prefix + "_two":               {prefix + "_two"},
+		prefix + "_":                  {prefix + "_two"},
+		strings.ToUpper(prefix + "-"): {prefix + "-one"},
+		prefix + "%":                  {},
+		prefix + "-nobody":            {},
+	} {
+		found, err := bob.Search(within(t, patience), query)
+		if problem, ok := client.AsProblem(err); ok && problem.Status == http.StatusUnprocessableEntity && strings.Contains(query, "%") {
+			continue // no user name has a percent sign; refusing it is as good
+		}
+		if err != nil {
+			t.Errorf("%q: %v", query, err)
+			continue
+		}
+		got := []string{}
+		for _, user := range found {
+			got = append(got, user.Username)
+		}
+		slices.Sort(got)
+		slices.Sort(want)
+		if found == nil || !slices.Equal(got, want) {
+			t.Errorf("%q: got %q (null: %t), want %q", query, got, found == nil, want)
+		}
+	}
+}
+
+// block: a blocked user's direct messages are refused until the block is taken back; nobody else's are.
+func block(t *testing.T, s *system) {
+	alice, bob, carol := s.user(t), s.user(t), s.user(t)
+	earlier := client.Text(bob.id(), uuid.NewString(), "before")
+	before := alice.sendDraft(earlier)
+	for range 2 {
+		if err := bob.Block(within(t, patience), alice.id()); err != nil {
+			t.Fatalf("block: %v", err)
+		}
+	}
+	refusedDraft := client.Text(bob.id(), uuid.NewString(), "blocked")
+	_, err := alice.Send(within(t, patience), refusedDraft)
+	refused(t, err, "blocked", http.StatusForbidden)
+	_, err = alice.Send(within(t, patience), client.Draft{
+		ClientMsgID: uuid.NewString(), ConversationID: before.Message.ConversationID, Type: "text", Body: map[string]any{"text": "the other way"},
+	})
+	refused(t, err, "blocked", http.StatusForbidden)
+	carol.send(bob, "hi")
+	alice.send(carol, "hi")
+	alice.repeat(earlier, before) // what was accepted stays answered
+
+	for range 2 {
+		if err := bob.Unblock(within(t, patience), alice.id()); err != nil {
+			t.Fatalf("unblock: %v", err)
+		}
+	}
+	alice.sendDraft(refusedDraft) // the refused key was not used up
+	if n := len(bob.wholeMailbox()); n != 3 {
+		t.Errorf("bob has %d entries, want 3", n)
+	}
+	refused(t, bob.Block(within(t, patience), "9007199254740993"), "", http.StatusNotFound)
+
+	// A first message of somebody who was blocked before makes no conversation.
+	dave := s.user(t)
+	if err := bob.Block(within(t, patience), dave.id()); err != nil {
+		t.Fatal(err)
+	}
+	_, err = dave.Send(within(t, patience), client.Text(bob.id(), uuid.NewString(), "hello?"))
+	refused(t, err, "blocked", http.StatusForbidden)
+	if n := len(dave.wholeMailbox()); n != 0 {
+		t.Errorf("dave has %d entries, want none", n)
+	}
+}

@@ -1,0 +1,56 @@
+package e2e
+
+import (
+	"testing"
+
+	"ackbox/e2e/client"
+	"ackbox/internal/testenv"
+)
+
+// secret signs the access tokens of the servers that must be given one.
+const secret = "b3f1c6a07d5e4c2f9a8b1d0e6f7c4a35"
+
+// backend is a pair of stores that a server runs on; env gives the settings that select it, with an empty database.
+type backend struct {
+	name string
+	env  func(tb testing.TB) []string
+}
+
+var (
+	// embedded is the default of `ackbox serve`: a SQLite file and an in-process Redis.
+	embedded = backend{name: "embedded", env: func(testing.TB) []string { return nil }}
+
+	// mariaDB is MariaDB with a real Redis.
+	mariaDB = backend{name: "mariadb", env: func(tb testing.TB) []string {
+		return storeEnv(testenv.MySQL(tb), testenv.Redis(tb))
+	}}
+)
+
+// storeEnv selects a MySQL database and a Redis.
+func storeEnv(dsn, redis string) []string {
+	return []string{"ACKBOX_MYSQL_DSN=" + dsn, "ACKBOX_REDIS_URL=" + redis, "ACKBOX_JWT_SECRET=" + secret}
+}
+
+// system is a running server of a backend.
+type system struct {
+	backend backend
+	server  *testenv.Server
+	client  *client.Client
+}
+
+// start runs a server of the test's own with further settings.
+func (b backend) start(tb testing.TB, settings ...string) *system {
+	tb.Helper()
+	return b.startOn(tb, b.env(tb), settings...)
+}
+
+// startOn runs a server on stores that exist already: another node, when one runs there.
+func (b backend) startOn(tb testing.TB, stores []string, settings ...string) *system {
+	tb.Helper()
+	env := append([]string{"ACKBOX_RATE_LIMIT=off"}, stores...)
+	env = append(env, settings...)
+	s := &system{backend: b, server: testenv.StartServer(tb, testenv.Binary(tb), env...)}
+	s.client = client.New(s.server.URL)
+	tb.Cleanup(s.client.Close)
+	return s
+}
