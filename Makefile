@@ -10,6 +10,8 @@ export PATH := $(PATH):/usr/local/go/bin
 export GOTOOLCHAIN := local
 
 FUZZTIME ?= 20s
+# make test PACKAGES=./service tests one package.
+PACKAGES ?= ./...
 GOLANGCI_VERSION := $(shell sed -n 's,^.*github.com/golangci/golangci-lint/v2 \(v[0-9.]*\).*,\1,p' tools/go.mod)
 GOVULNCHECK_VERSION := $(shell sed -n 's,^.*golang.org/x/vuln \(v[0-9.]*\).*,\1,p' tools/go.mod)
 # Tools are built once per version: golangci-lint takes minutes.
@@ -43,7 +45,7 @@ build: ## Build the static binary bin/ackbox
 .PHONY: test
 test: $(WITHSERVERS) ## Run all tests with the race detector, on a MariaDB and a Redis that it starts (root: installs them if missing)
 	@$(call need,gcc,gcc libc6-dev)
-	CGO_ENABLED=1 $(WITHSERVERS) -- go test -race -timeout=11m ./...
+	CGO_ENABLED=1 $(WITHSERVERS) -- go test -race -timeout=11m $(PACKAGES)
 
 .PHONY: lint
 lint: $(GOLANGCI) ## Check formatting, vet, imports and style; modules; compose file and Dockerfile
