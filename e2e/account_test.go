@@ -61,7 +61,7 @@ func register(t *testing.T, s *system) {
 		})
 	}
 	for what, good := range map[string]client.Credentials{
-		"shortest name":     {Username: freshName()[:8], Password: password},
+		"shortest name":     {Username: freshName()[:3], Password: password},
 		"longest name":      {Username: freshName() + strings.Repeat("z", 15), Password: password},
 		"all characters":    {Username: "a.b_c-0" + freshName(), Password: password},
 		"shortest password": {Username: freshName(), Password: "1234567890"},

@@ -54,6 +54,7 @@ func crossSend(t *testing.T, a, b *system) {
 		}
 		bob.ack("laptop", n, n)
 		phone.receipt(bob, sent.Message.ConversationID, n, n)
+		alice.ack("phone", n, n)
 	}
 }
 

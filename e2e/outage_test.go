@@ -96,6 +96,7 @@ func TestDatabaseKilled(t *testing.T) {
 	before := client.Text(carol.id(), uuid.NewString(), "before")
 	first := alice.sendDraft(before)
 	laptop.pushes(1, 1)
+	carol.ack("laptop", 1, 1)
 
 	l := underLoad(t, bob, s.users(t, 2), true)
 	l.reach(t, 100)
