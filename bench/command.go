@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"runtime/debug"
 	"sync/atomic"
@@ -27,6 +28,9 @@ type Options struct {
 	ServerPID     int            `name:"server-pid" help:"Process id of the server on this machine, to read its memory and CPU time."`
 	AdminURL      string         `name:"admin-url" help:"Address of the server's admin listener, for /metrics and a garbage collection before memory is read."`
 	Processes     map[string]int `name:"watch" help:"Further processes whose CPU time is reported, as name=pid (mariadb=123;redis=456)."`
+
+	// Started, when set, is called as a send or rate run's sockets are open and its sending begins.
+	Started func() `kong:"-"`
 
 	live io.Writer // progress; nil for none
 }
@@ -159,16 +163,13 @@ func (o Options) population(ctx context.Context, n int) ([]*User, error) {
 
 // withServer adds the server to the watched processes.
 func (o Options) withServer() Options {
-	if o.ServerPID == 0 {
-		return o
+	with := o
+	if o.ServerPID != 0 {
+		with.Processes = map[string]int{}
+		maps.Copy(with.Processes, o.Processes)
+		with.Processes["server"] = o.ServerPID
 	}
-	processes := map[string]int{}
-	for name, pid := range o.Processes {
-		processes[name] = pid
-	}
-	processes["server"] = o.ServerPID
-	o.Processes = processes
-	return o
+	return with
 }
 
 // check reports every bound that the options break.

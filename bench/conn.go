@@ -56,7 +56,8 @@ func (c *conn) Do(method, path, token string, body []byte) (answer, error) {
 	if err := c.ready(); err != nil {
 		return answer{}, err
 	}
-	b := append(c.out[:0], method...)
+	b := c.out[:0]
+	b = append(b, method...)
 	b = append(b, ' ')
 	b = append(b, c.target.prefix...)
 	b = append(b, path...)
@@ -97,7 +98,7 @@ func (c *conn) Close() {
 		return
 	}
 	c.release()
-	_ = c.nc.Close() // nothing is buffered for writing, and the peer may have gone already
+	c.nc.Close() //nolint:errcheck // nothing is buffered for writing, and the peer may have gone already
 	c.nc = nil
 }
 
@@ -110,7 +111,7 @@ func (c *conn) ready() error {
 			return fmt.Errorf("dial: %w", err)
 		}
 		c.nc, c.deadline = nc, time.Time{}
-		c.release = context.AfterFunc(c.ctx, func() { _ = nc.Close() }) // wakes a blocked Do, which reports the error
+		c.release = context.AfterFunc(c.ctx, func() { nc.Close() }) //nolint:errcheck // it wakes a blocked Do, which reports the end
 		if c.br == nil {
 			c.br = bufio.NewReaderSize(nc, readBufferSize)
 		} else {

@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -112,12 +111,14 @@ func TestConnAgainstNetHTTP(t *testing.T) {
 		}
 		if req.URL.Path == "/base/chunked" {
 			for _, part := range body {
-				fmt.Fprintf(w, "%c-", part)
-				w.(http.Flusher).Flush()
+				reply(w, "%c-", part)
+				if err := http.NewResponseController(w).Flush(); err != nil {
+					t.Error(err)
+				}
 			}
 			return
 		}
-		fmt.Fprintf(w, "%s %s %s %s %s", req.Method, req.URL.Path, req.Header.Get("Authorization"), req.Header.Get("Content-Type"), body)
+		reply(w, "%s %s %s %s %s", req.Method, req.URL.Path, req.Header.Get("Authorization"), req.Header.Get("Content-Type"), body)
 	}))
 	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
 		if state == http.StateNew {

@@ -56,10 +56,15 @@ type fakeSocket struct {
 func (s *fakeSocket) push(frame string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	_ = s.ws.WriteMessage(websocket.TextMessage, []byte(frame)) // the client may have gone
+	s.ws.WriteMessage(websocket.TextMessage, []byte(frame)) //nolint:errcheck // the client may have gone
+}
+
+func reply(w io.Writer, format string, args ...any) {
+	fmt.Fprintf(w, format, args...) //nolint:errcheck // the client may have gone
 }
 
 func newFakeService(t *testing.T) *fakeService {
+	t.Helper()
 	f := &fakeService{t: t, users: map[string]*fakeUser{}, keys: map[string]bool{}, refused: map[string]bool{}, expires: time.Hour}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /v1/auth/register", f.register)
@@ -69,7 +74,7 @@ func newFakeService(t *testing.T) *fakeService {
 	mux.HandleFunc("POST /v1/mailbox/sync", f.sync)
 	mux.HandleFunc("GET /v1/ws", f.socket)
 	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprint(w, "process_resident_memory_bytes 1e+08\ngo_memstats_heap_inuse_bytes 2e+07\ngo_memstats_stack_inuse_bytes 1e+06\n")
+		reply(w, "process_resident_memory_bytes 1e+08\ngo_memstats_heap_inuse_bytes 2e+07\ngo_memstats_stack_inuse_bytes 1e+06\n")
 	})
 	f.Server = httptest.NewServer(mux)
 	t.Cleanup(func() {
@@ -83,7 +88,7 @@ func newFakeService(t *testing.T) *fakeService {
 func (f *fakeService) problem(w http.ResponseWriter, status int, code string) {
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(status)
-	fmt.Fprintf(w, `{"title":"x","status":%d,"code":%q}`, status, code)
+	reply(w, `{"title":"x","status":%d,"code":%q}`, status, code)
 }
 
 func (f *fakeService) decode(r *http.Request, into any) {
@@ -98,7 +103,7 @@ func (f *fakeService) decode(r *http.Request, into any) {
 
 func (f *fakeService) tokens(w http.ResponseWriter, status int, id string) {
 	w.WriteHeader(status)
-	fmt.Fprintf(w, `{"user":{"user_id":%q},"access_token":%q,"refresh_token":%q,"expires_at":%q}`, id, id, id, time.Now().Add(f.expires).UTC().Format(time.RFC3339Nano))
+	reply(w, `{"user":{"user_id":%q},"access_token":%q,"refresh_token":%q,"expires_at":%q}`, id, id, id, time.Now().Add(f.expires).UTC().Format(time.RFC3339Nano))
 }
 
 func (f *fakeService) register(w http.ResponseWriter, r *http.Request) {
@@ -144,7 +149,7 @@ func (f *fakeService) send(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if f.keys[in.ClientMsgID] {
-		fmt.Fprint(w, `{"message":{},"duplicate":true}`)
+		reply(w, `{"message":{},"duplicate":true}`)
 		return
 	}
 	f.sends++
@@ -168,7 +173,7 @@ func (f *fakeService) send(w http.ResponseWriter, r *http.Request) {
 		f.deliver(to, message, n)
 	}
 	if nth(n, f.hangUp) {
-		nc, _, err := w.(http.Hijacker).Hijack()
+		nc, _, err := http.NewResponseController(w).Hijack()
 		if err != nil {
 			f.t.Error(err)
 			return
@@ -179,7 +184,7 @@ func (f *fakeService) send(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.WriteHeader(201)
-	fmt.Fprintf(w, `{"message":%s,"mailbox_seq":%d,"duplicate":false}`, message, len(from.entries))
+	reply(w, `{"message":%s,"mailbox_seq":%d,"duplicate":false}`, message, len(from.entries))
 }
 
 func (f *fakeService) deliver(u *fakeUser, message string, n int) {
@@ -213,7 +218,7 @@ func (f *fakeService) ack(w http.ResponseWriter, r *http.Request) {
 	}
 	f.acks++
 	u.acked = max(u.acked, in.UpTo)
-	fmt.Fprintf(w, `{"acked":%d}`, u.acked)
+	reply(w, `{"acked":%d}`, u.acked)
 }
 
 func (f *fakeService) sync(w http.ResponseWriter, r *http.Request) {
@@ -227,7 +232,7 @@ func (f *fakeService) sync(w http.ResponseWriter, r *http.Request) {
 	for seq := in.After + 1; seq <= end; seq++ {
 		entries = append(entries, fmt.Sprintf(`{"seq":%d,"message":%s}`, seq, u.entries[seq-1]))
 	}
-	fmt.Fprintf(w, `{"entries":[%s],"head":%d,"floor":1,"has_more":%t}`, strings.Join(entries, ","), len(u.entries), end < len(u.entries))
+	reply(w, `{"entries":[%s],"head":%d,"floor":1,"has_more":%t}`, strings.Join(entries, ","), len(u.entries), end < len(u.entries))
 }
 
 func (f *fakeService) socket(w http.ResponseWriter, r *http.Request) {
@@ -262,6 +267,6 @@ func (f *fakeService) socket(w http.ResponseWriter, r *http.Request) {
 		f.mu.Lock()
 		delete(u.sockets, device)
 		f.mu.Unlock()
-		_ = ws.Close() // it has ended already
+		ws.Close() //nolint:errcheck // it has ended already
 	}()
 }

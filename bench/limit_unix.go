@@ -1,4 +1,4 @@
-//go:build unix
+//go:build linux || darwin
 
 package bench
 
@@ -14,10 +14,10 @@ func raiseFileLimit(n int) error {
 		return fmt.Errorf("read the limit of open files: %w", err)
 	}
 	want := uint64(n)
-	if uint64(limit.Cur) >= want {
+	if limit.Cur >= want {
 		return nil
 	}
-	if uint64(limit.Max) < want {
+	if limit.Max < want {
 		return fmt.Errorf("%d open files are needed and the hard limit is %d: raise it (ulimit -Hn) or use fewer connections", n, limit.Max)
 	}
 	limit.Cur = limit.Max

@@ -31,11 +31,12 @@ type memoryProbe struct {
 // back in the background, so a first reading is too high.
 func (p memoryProbe) read(ctx context.Context, within time.Duration) (memory, error) {
 	var least memory
+	profile := p.profile
 	deadline := time.Now().Add(within)
 	for {
-		if p.profile != nil {
-			if _, err := fetch(ctx, p.profile, "/debug/pprof/heap?gc=1"); err != nil {
-				p.profile = nil // not offered there: its metrics alone must do
+		if profile != nil {
+			if _, err := fetch(ctx, profile, "/debug/pprof/heap?gc=1"); err != nil {
+				profile = nil // not offered there: its metrics alone must do
 			}
 		}
 		m, err := p.once(ctx)

@@ -41,7 +41,7 @@ func TestScanFrames(t *testing.T) {
 	if got := string(frameType(frame)); got != "message" {
 		t.Errorf("type: got %q", got)
 	}
-	if got, ok := intField(frame, `"seq"`); !ok || got != 12 {
+	if got, ok := seqField(frame); !ok || got != 12 {
 		t.Errorf("seq: got %d %t, want 12", got, ok)
 	}
 	for key, want := range map[string]string{`"message_id"`: "99", `"client_msg_id"`: "k", `"type"`: "message"} {
@@ -50,11 +50,11 @@ func TestScanFrames(t *testing.T) {
 		}
 	}
 	log := []byte(`{"type":"message","attempt":1,"message":{"conversation_seq":7}}`)
-	if got, ok := intField(log, `"seq"`); ok {
+	if got, ok := seqField(log); ok {
 		t.Errorf("a log message has no seq, got %d", got)
 	}
 	for _, text := range []string{``, `{`, `{"seq"`, `{"seq":`, `{"seq":"x"}`, `{"seq":-1}`, `{"type":"mess`} {
-		if got, ok := intField([]byte(text), `"seq"`); ok {
+		if got, ok := seqField([]byte(text)); ok {
 			t.Errorf("%s: got seq %d", text, got)
 		}
 		if got := frameType([]byte(text)); len(got) > 0 {

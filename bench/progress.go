@@ -39,7 +39,9 @@ func (o Options) progress(line func() string) (stop func()) {
 }
 
 // show writes to the terminal; what it can't show is no loss, the report comes at the end.
-func show(w io.Writer, text string) { _, _ = io.WriteString(w, text) }
+func show(w io.Writer, text string) {
+	io.WriteString(w, text) //nolint:errcheck // see above
+}
 
 // terminal returns the file when a person looks at it.
 func terminal(f *os.File) io.Writer {

@@ -38,9 +38,9 @@ func rawString(text []byte, quotedKey string) ([]byte, bool) {
 	return rest[1 : 1+end], true
 }
 
-// intField returns a field that is a number of decimal digits.
-func intField(text []byte, quotedKey string) (int64, bool) {
-	rest, ok := rawField(text, quotedKey)
+// seqField returns a mailbox entry's seq.
+func seqField(text []byte) (int64, bool) {
+	rest, ok := rawField(text, `"seq"`)
 	if !ok {
 		return 0, false
 	}

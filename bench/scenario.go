@@ -75,6 +75,9 @@ func (r *run) measure(ctx context.Context, name string, drive func(ctx context.C
 		r.start = since() + r.options.Warmup
 		r.end = r.start + r.options.Duration
 		watch := watchUsage(ctx, r.options.Processes, r.start, r.end)
+		if r.options.Started != nil {
+			r.options.Started()
+		}
 		stop := r.options.progress(func() string { return r.line(name) })
 		drive(ctx)
 		stop()

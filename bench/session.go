@@ -104,7 +104,7 @@ func (s *session) serve(ctx context.Context, ws *websocket.Conn, buf []byte) ([]
 func (s *session) frame(ctx context.Context, frame []byte, now time.Duration) error {
 	switch string(frameType(frame)) {
 	case "message":
-		seq, ok := intField(frame, `"seq"`)
+		seq, ok := seqField(frame)
 		if !ok { // of a log conversation: not ours
 			return nil
 		}
@@ -197,7 +197,7 @@ func (s *session) catchUp(ctx context.Context) error {
 		}
 		now := since()
 		for _, entry := range page.Entries {
-			seq, ok := intField(entry, `"seq"`)
+			seq, ok := seqField(entry)
 			switch held := s.held.Load(); {
 			case !ok:
 				return fmt.Errorf("sync: entry without seq: %.200s", entry)

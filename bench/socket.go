@@ -44,7 +44,7 @@ func openSocket(ctx context.Context, u *User, query url.Values, source net.IP) (
 		WriteBufferSize:  socketWriteBuffer,
 		WriteBufferPool:  &socketWriters,
 	}
-	ws, resp, err := dialer.DialContext(ctx, u.target.socketURL(query), http.Header{"Authorization": {"Bearer " + u.access}})
+	ws, resp, err := dialer.DialContext(ctx, u.target.socketURL(query), http.Header{"Authorization": {"Bearer " + u.access}}) //nolint:bodyclose // gorilla: the body is in memory and needs no closing
 	if err != nil {
 		if resp == nil {
 			return nil, nil, err
@@ -60,10 +60,10 @@ func openSocket(ctx context.Context, u *User, query url.Values, source net.IP) (
 		return nil, nil, &refusal{answer: a}
 	}
 	ws.SetReadLimit(maxFrameSize)
-	release := context.AfterFunc(ctx, func() { _ = ws.NetConn().Close() }) // wakes the reader, which reports the end
+	release := context.AfterFunc(ctx, func() { ws.NetConn().Close() }) //nolint:errcheck // it wakes the reader, which reports the end
 	return ws, func() {
 		release()
-		_ = ws.Close() // nothing is buffered for writing, and the peer may have gone already
+		ws.Close() //nolint:errcheck // nothing is buffered for writing, and the peer may have gone already
 	}, nil
 }
 

@@ -1,0 +1,164 @@
+// Command suite measures the real ackbox binary on this machine, as `make bench` does:
+//
+//	withservers -- suite
+//
+// For each backend (MariaDB with Redis, and the embedded default) it starts a server on loopback with fresh data, runs the
+// suite of scenarios against it, stops it, and prints the medians as markdown. The MariaDB and the Redis are those of
+// ACKBOX_TEST_MYSQL_DSN and ACKBOX_TEST_REDIS_URL, else it starts its own.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"ackbox/bench"
+	"ackbox/internal/testenv/instance"
+)
+
+type suite struct {
+	Backends      []string      `name:"backend" default:"mariadb,embedded" enum:"mariadb,embedded" help:"What the server keeps its data in."`
+	Scenarios     []string      `name:"scenario" default:"send,rate,idle" enum:"send,rate,idle" help:"What to run, in this order."`
+	Repeat        int           `default:"5" help:"Runs of send and of rate, of which the medians count."`
+	Clients       int           `default:"256" help:"Users of send and rate."`
+	SetupParallel int           `default:"4" help:"Accounts being registered at a time."`
+	Duration      time.Duration `default:"10s" help:"Measured time of a run."`
+	Warmup        time.Duration `default:"2s" help:"Unmeasured sending before it."`
+	Rate          float64       `default:"300" help:"Sends a second of rate."`
+	Connections   int           `default:"10000" help:"Sockets of idle."`
+	Binary        string        `type:"path" help:"The ackbox binary; built from this work tree when not given."`
+	Env           []string      `help:"Further settings of the server, NAME=value."`
+	Out           string        `type:"path" default:"bench-out" help:"Folder for the figures as JSON, the servers' logs and the profile."`
+	Profile       bool          `help:"Also take a CPU profile of the server during the first send run of each backend, and print its top."`
+}
+
+func main() {
+	var s suite
+	parsed := kong.Parse(&s, kong.Name("suite"), kong.Description("Measure the ackbox binary on this machine."))
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	err := s.run(ctx)
+	stop()
+	parsed.FatalIfErrorf(err)
+}
+
+// run measures each backend and prints the comparison, also when a backend broke a promise, which is the error it returns.
+func (s *suite) run(ctx context.Context) (err error) {
+	if err := os.MkdirAll(s.Out, 0o755); err != nil {
+		return err
+	}
+	work, err := instance.NewDirectory()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, work.Remove()) }()
+	if s.Binary == "" {
+		s.Binary = filepath.Join(work.Path, "ackbox")
+		build := exec.CommandContext(ctx, "go", "build", "-o", s.Binary, "ackbox")
+		if out, err := build.CombinedOutput(); err != nil {
+			return fmt.Errorf("build ackbox: %w\n%s", err, out)
+		}
+	}
+	var columns []column
+	var broken error
+	for _, name := range s.Backends {
+		note(fmt.Sprintf("measuring %s", name))
+		reports, err := s.backend(ctx, name, filepath.Join(work.Path, name))
+		for _, r := range reports {
+			broken = errors.Join(broken, r.Err())
+		}
+		if len(reports) > 0 {
+			columns = append(columns, column{name: name, reports: reports})
+			if err := bench.WriteJSON(filepath.Join(s.Out, name+".json"), reports); err != nil {
+				return err
+			}
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, errors.Join(err, broken))
+		}
+	}
+	if err := writeMarkdown(os.Stdout, columns); err != nil {
+		return err
+	}
+	return broken
+}
+
+// backend runs the scenarios against a server that it starts with fresh data in dir, and stops all it started.
+func (s *suite) backend(ctx context.Context, name, dir string) (reports []*bench.Report, err error) {
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return nil, err
+	}
+	settings := s.Env
+	var watched map[string]int
+	if name == "mariadb" {
+		stores, err := openStores(ctx, dir)
+		if err != nil {
+			return nil, err
+		}
+		defer func() { err = errors.Join(err, stores.close()) }()
+		settings, watched = append(slices.Clone(stores.settings), settings...), stores.processes
+	}
+	server, err := startServer(ctx, s.Binary, dir, filepath.Join(s.Out, name+".log"), settings)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, server.close()) }()
+
+	options := bench.Options{
+		URL: []string{server.url()}, AdminURL: server.adminURL(), ServerPID: server.process.Pid(), Processes: watched,
+		Clients: s.Clients, SetupParallel: s.SetupParallel, Duration: s.Duration, Warmup: s.Warmup, Settle: 15 * time.Second,
+		Timeout: 10 * time.Second, Rate: s.Rate, Text: 64, Connections: s.Connections, IdleUsers: 100,
+	}
+	// A fresh process for the idle sockets: what sending and hashing passwords took isn't in their baseline.
+	restart := func(ctx context.Context, o bench.Options) (bench.Options, error) {
+		if err := server.restart(ctx); err != nil {
+			return o, err
+		}
+		o.ServerPID = server.process.Pid()
+		return o, nil
+	}
+	for _, scenario := range s.Scenarios {
+		if s.Profile && scenario == "send" {
+			if err := s.profile(ctx, name, server, options); err != nil {
+				return reports, err
+			}
+		}
+	}
+	return bench.Measure(ctx, options, s.Scenarios, s.Repeat, restart)
+}
+
+// profile runs send once more, before what is measured, while the server profiles its CPU, and prints the functions at the
+// top. The run's own figures are not used: profiling costs some percent.
+func (s *suite) profile(ctx context.Context, name string, server *server, o bench.Options) error {
+	path := filepath.Join(s.Out, name+".cpu.prof")
+	var taking sync.WaitGroup
+	var profileErr error
+	o.Started = func() {
+		taking.Go(func() { profileErr = server.profile(ctx, max(1, int(o.Duration.Seconds())), path) })
+	}
+	_, err := bench.Measure(ctx, o, []string{"send"}, 1, nil)
+	taking.Wait() // it ends with its seconds, the server or ctx
+	if err := errors.Join(err, profileErr); err != nil {
+		return fmt.Errorf("profile: %w", err)
+	}
+	top := exec.CommandContext(ctx, "go", "tool", "pprof", "-top", "-cum", "-nodecount=70", s.Binary, path)
+	text, err := top.Output()
+	if err != nil {
+		return fmt.Errorf("pprof: %w", err)
+	}
+	note(strings.TrimSpace(string(text)))
+	return nil
+}
+
+// note tells the person who waits.
+func note(text string) { fmt.Fprintln(os.Stderr, text) }

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"ackbox/internal/testenv/instance"
+)
+
+const (
+	readyPatience = 60 * time.Second
+	stopPatience  = 20 * time.Second // twice what the server promises
+)
+
+// server is the measured process, on two reserved loopback ports.
+type server struct {
+	bin, dir, log string
+	env           []string
+	public, admin *instance.Port
+	process       *instance.Process
+}
+
+// startServer starts the binary with its data under dir, appending its output to log, and waits until it is ready. No
+// ACKBOX_ variable of this process reaches it.
+func startServer(ctx context.Context, bin, dir, log string, settings []string) (_ *server, err error) {
+	s := &server{bin: bin, dir: dir, log: log}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.close())
+		}
+	}()
+	if s.public, err = instance.ReservePort(); err != nil {
+		return nil, err
+	}
+	if s.admin, err = instance.ReservePort(); err != nil {
+		return nil, err
+	}
+	for _, variable := range os.Environ() {
+		if !strings.HasPrefix(variable, "ACKBOX_") {
+			s.env = append(s.env, variable)
+		}
+	}
+	s.env = append(s.env, "ACKBOX_HTTP_ADDR="+s.public.Addr(), "ACKBOX_ADMIN_ADDR="+s.admin.Addr(), "ACKBOX_DATA_DIR="+filepath.Join(dir, "data"),
+		"ACKBOX_RATE_LIMIT=off", "ACKBOX_LOG_LEVEL=warn", "ACKBOX_JWT_SECRET="+rand.Text()+rand.Text())
+	s.env = append(s.env, settings...) // the last one of a name counts
+	if err := os.Remove(log); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	if err := s.start(ctx); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *server) url() string      { return "http://" + s.public.Addr() }
+func (s *server) adminURL() string { return "http://" + s.admin.Addr() }
+
+func (s *server) start(ctx context.Context) error {
+	log, err := os.OpenFile(s.log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return err
+	}
+	cmd := exec.Command(s.bin, "serve") //nolint:noctx // it outlives the start; stop ends it
+	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = s.dir, s.env, log, log
+	process, err := instance.StartProcess(cmd)
+	if err := errors.Join(err, log.Close()); err != nil {
+		return err
+	}
+	s.process = process
+	ctx, cancel := context.WithTimeout(ctx, readyPatience)
+	defer cancel()
+	return instance.AwaitReady(ctx, process, s.log, func(ctx context.Context) error {
+		return s.get(ctx, s.url()+"/readyz", io.Discard)
+	})
+}
+
+func (s *server) restart(ctx context.Context) error {
+	if err := s.stop(); err != nil {
+		return err
+	}
+	return s.start(ctx)
+}
+
+// stop ends the process in order.
+func (s *server) stop() error {
+	if s.process == nil {
+		return nil
+	}
+	process := s.process
+	s.process = nil
+	if err := process.Terminate(stopPatience); err != nil {
+		return fmt.Errorf("stop the server (its log is %s): %w", s.log, err)
+	}
+	return nil
+}
+
+func (s *server) close() error {
+	err := s.stop()
+	for _, port := range []*instance.Port{s.public, s.admin} {
+		if port != nil {
+			err = errors.Join(err, port.Release())
+		}
+	}
+	return err
+}
+
+// profile writes a CPU profile of so many seconds to a file.
+func (s *server) profile(ctx context.Context, seconds int, path string) (err error) {
+	file, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	return s.get(ctx, fmt.Sprintf("%s/debug/pprof/profile?seconds=%d", s.adminURL(), seconds), file)
+}
+
+func (s *server) get(ctx context.Context, url string, into io.Writer) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+	if err != nil {
+		return err
+	}
+	request.Close = true // it is asked rarely
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s: %s", url, response.Status)
+	}
+	_, err = io.Copy(into, response.Body)
+	return err
+}
