@@ -143,14 +143,52 @@ func (s *Store) DeleteDevice(ctx context.Context, key DeviceKey) error {
 	})
 }
 
-// SelectiveAcks reads which entries above its position a device has acked one by
-// one, ascending.
-func (s *Store) SelectiveAcks(ctx context.Context, key DeviceKey) ([]int64, error) {
-	rows, err := s.read(ctx).Raw("SELECT seq FROM selective_acks WHERE user_id = ? AND device_id = ? ORDER BY seq", key.UserID, key.DeviceID).Rows()
+// SelectiveAcks reads which entries above their positions at most 500 devices have
+// acked one by one, ascending.
+func (s *Store) SelectiveAcks(ctx context.Context, keys []DeviceKey) (map[DeviceKey][]int64, error) {
+	args := make([]any, 0, 2*len(keys))
+	for _, k := range keys {
+		args = append(args, k.UserID, k.DeviceID)
+	}
+	rows, err := s.read(ctx).Raw("SELECT user_id, device_id, seq FROM selective_acks WHERE (user_id, device_id) IN ("+s.tuples(len(keys), 2)+") ORDER BY user_id, device_id, seq", args...).Rows()
 	if err != nil {
 		return nil, fmt.Errorf("read selective acks: %w", err)
 	}
-	return scanAll(rows, func(r *sql.Rows) (seq int64, err error) { return seq, r.Scan(&seq) })
+	found := map[DeviceKey][]int64{}
+	_, err = scanAll(rows, func(r *sql.Rows) (struct{}, error) {
+		var k DeviceKey
+		var seq int64
+		err := r.Scan(&k.UserID, &k.DeviceID, &seq)
+		found[k] = append(found[k], seq)
+		return struct{}{}, err
+	})
+	return found, err
+}
+
+// LogPosition is a device's acked conversation_seq in a log conversation.
+type LogPosition struct {
+	ConversationID ConversationID
+	Acked          int64
+}
+
+// RaiseLogPositions moves a device's positions in log conversations forward, at most
+// 500 sorted ones.
+func (s *Store) RaiseLogPositions(ctx context.Context, key DeviceKey, list []LogPosition) error {
+	if len(list) == 0 {
+		return nil
+	}
+	onDuplicate := " ON DUPLICATE KEY UPDATE acked_seq = GREATEST(acked_seq, VALUES(acked_seq))"
+	if s.dialect == SQLite {
+		onDuplicate = " ON CONFLICT (user_id, device_id, conversation_id) DO UPDATE SET acked_seq = MAX(acked_seq, excluded.acked_seq)"
+	}
+	args := make([]any, 0, 4*len(list))
+	for _, p := range list {
+		args = append(args, key.UserID, key.DeviceID, p.ConversationID, p.Acked)
+	}
+	if err := s.write(ctx).Exec("INSERT INTO log_positions (user_id, device_id, conversation_id, acked_seq) VALUES "+values(len(list), 4)+onDuplicate, args...).Error; err != nil {
+		return fmt.Errorf("write log positions: %w", err)
+	}
+	return nil
 }
 
 // AddSelectiveAcks remembers entries that a device acked out of order; known ones

@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+
+	"gorm.io/gorm"
 )
 
 // MaxNodeID is the highest node id: ids have ten bits for it.
@@ -25,7 +27,7 @@ type Lease struct {
 // AcquireLease takes the given node id, or with -1 the lowest free or expired one,
 // and reserves ids up to `until(previous mark)`. CodeUnavailable when none is free.
 func (s *Store) AcquireLease(ctx context.Context, want NodeID, holder, address string, now, expires Millis, until func(previous int64) int64) (lease Lease, previous int64, err error) {
-	err = s.Tx(ctx, func(tx *Store) error {
+	claim := func(tx *Store) error {
 		rows, err := tx.read(ctx).Raw("SELECT id, holder, ids_until, expires_at FROM nodes ORDER BY id" + tx.forUpdate()).Rows()
 		if err != nil {
 			return fmt.Errorf("read node leases: %w", err)
@@ -54,15 +56,20 @@ func (s *Store) AcquireLease(ctx context.Context, want NodeID, holder, address s
 		}
 		previous = byID[id].IDsUntil
 		lease = Lease{NodeID: id, Holder: holder, Address: address, IDsUntil: until(previous), ExpiresAt: expires}
-		upsert := " ON DUPLICATE KEY UPDATE holder = VALUES(holder), address = VALUES(address), ids_until = VALUES(ids_until), expires_at = VALUES(expires_at), started_at = VALUES(started_at)"
-		if tx.dialect == SQLite {
-			upsert = " ON CONFLICT (id) DO UPDATE SET holder = excluded.holder, address = excluded.address, ids_until = excluded.ids_until, expires_at = excluded.expires_at, started_at = excluded.started_at"
+		write := "INSERT INTO nodes (holder, address, ids_until, expires_at, started_at, id) VALUES (?,?,?,?,?,?)" // two that race for a new row: one gets a duplicate key
+		if _, known := byID[id]; known {
+			write = "UPDATE nodes SET holder = ?, address = ?, ids_until = ?, expires_at = ?, started_at = ? WHERE id = ?"
 		}
-		if err := tx.write(ctx).Exec("INSERT INTO nodes (id, holder, address, ids_until, expires_at, started_at) VALUES (?,?,?,?,?,?)"+upsert, id, holder, address, lease.IDsUntil, expires, now).Error; err != nil {
+		if err := tx.write(ctx).Exec(write, holder, address, lease.IDsUntil, expires, now, id).Error; err != nil {
 			return fmt.Errorf("write node lease: %w", err)
 		}
 		return nil
-	})
+	}
+	for range maxTxAttempts {
+		if err = s.Tx(ctx, claim); !errors.Is(err, gorm.ErrDuplicatedKey) {
+			break
+		}
+	}
 	return lease, previous, err
 }
 

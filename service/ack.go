@@ -1,0 +1,366 @@
+package service
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"ackbox/model"
+)
+
+// Bounds of acks.
+const (
+	ackBatch    = 256
+	ackCapacity = 8_192
+	ackPatience = 10 * time.Second
+	// maxSelective is how many entries a device may have acked out of order; beyond,
+	// single acks are not remembered and those entries may be pushed again.
+	maxSelective = 1_024
+)
+
+// Ack is what a device says that it holds. A nil UpTo acks nothing cumulatively.
+type Ack struct {
+	Key           model.DeviceKey
+	UpTo          *int64
+	UpToID        model.MessageID // 0: not checked
+	MessageIDs    []model.MessageID
+	Conversations []model.LogPosition
+}
+
+// Acker commits acks in batches, as Writer does sends, and makes the receipts that
+// follow from them. Positions only move forward; a batch is one transaction with rows
+// locked in the order devices, members, each sorted.
+type Acker struct {
+	store    *model.Store
+	delivery *Delivery
+	clock    func() time.Time
+	log      *slog.Logger
+	queue    *batcher[*ackRequest]
+}
+
+type ackRequest struct {
+	Ack
+	acked int64   // the position after it
+	moved bool    // it rose
+	seqs  []int64 // entries acked out of order
+	err   error
+	done  chan struct{}
+}
+
+// NewAcker starts the worker.
+func NewAcker(store *model.Store, delivery *Delivery, clock func() time.Time, log *slog.Logger) *Acker {
+	a := &Acker{store: store, delivery: delivery, clock: clock, log: log}
+	a.queue = newBatcher(1, ackBatch, ackCapacity, a.run)
+	return a
+}
+
+// Stop works off what waits and ends the worker.
+func (a *Acker) Stop() { a.queue.stop() }
+
+// Ack commits an ack and answers the device's position. Going backwards changes
+// nothing. Errors: CodePositionLost when UpTo is beyond the mailbox's head or UpToID is
+// not what is there; CodeUnavailable (repeating is harmless).
+func (a *Acker) Ack(ctx context.Context, ack Ack) (acked int64, err error) {
+	r := &ackRequest{Ack: ack, done: make(chan struct{})}
+	if err := a.queue.put(r); err != nil {
+		return 0, err
+	}
+	select {
+	case <-r.done:
+		return r.acked, r.err
+	case <-ctx.Done():
+		return 0, unavailable(ctx.Err())
+	}
+}
+
+func (a *Acker) run(batch []*ackRequest) {
+	ctx, cancel := context.WithTimeout(context.Background(), ackPatience)
+	defer cancel()
+	start := time.Now()
+	receipts, err := a.commit(ctx, batch)
+	if err != nil && len(batch) > 1 && !model.Unreachable(err) {
+		a.log.Warn("a batch of acks failed, splitting it", "acks", len(batch), "error", err)
+		a.run(batch[:len(batch)/2])
+		a.run(batch[len(batch)/2:])
+		return
+	}
+	if err != nil && model.Unreachable(err) {
+		err = unavailable(err) // an unknown COMMIT too: the device acks again
+	}
+	metrics.ackBatchSize.Observe(float64(len(batch)))
+	metrics.ackSeconds.Observe(time.Since(start).Seconds())
+	for _, r := range batch {
+		if err != nil {
+			r.err = err
+		}
+		close(r.done)
+		if r.err == nil {
+			metrics.acks.Inc()
+			a.delivery.Acked(r.Key, r.settles(), r.seqs)
+		}
+	}
+	if err == nil {
+		a.notify(receipts)
+	}
+}
+
+// settles is up to where this ack settles pushes: the position if it rose, else what
+// the device said. (A device that lost its entries connects with a lower last_seq and
+// gets them again; its old position must not settle those.)
+func (r *ackRequest) settles() int64 {
+	if r.moved || r.UpTo == nil {
+		return r.acked
+	}
+	return *r.UpTo
+}
+
+// receipt is a risen delivered_seq and the senders who want to know.
+type receipt struct {
+	model.MemberSeq
+	senders []model.UserID
+}
+
+func (a *Acker) commit(ctx context.Context, batch []*ackRequest) (receipts []receipt, err error) {
+	now := model.MillisOf(a.clock())
+	keys := make([]model.DeviceKey, 0, len(batch))
+	users := make([]model.UserID, 0, len(batch))
+	for _, r := range batch {
+		keys = append(keys, r.Key)
+		users = append(users, r.Key.UserID)
+	}
+	slices.SortFunc(keys, compareDevices)
+	keys = slices.Compact(keys)
+	slices.Sort(users)
+	users = slices.Compact(users)
+
+	err = a.store.Tx(ctx, func(tx *model.Store) error {
+		receipts = nil
+		state, err := readAckState(ctx, tx, keys, users)
+		if err != nil {
+			return err
+		}
+		if err := state.readPlaces(ctx, tx, batch); err != nil {
+			return err
+		}
+		for _, r := range batch {
+			r.acked, r.moved, r.seqs, r.err = 0, false, nil, nil
+			if err := state.apply(ctx, tx, r, now); err != nil {
+				return err
+			}
+		}
+		if err := state.write(ctx, tx, keys, now); err != nil {
+			return err
+		}
+		receipts, err = raiseDelivered(ctx, tx, state.ranges(keys))
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("commit acks: %w", err)
+	}
+	return receipts, nil
+}
+
+func compareDevices(a, b model.DeviceKey) int {
+	return cmp.Or(cmp.Compare(a.UserID, b.UserID), cmp.Compare(a.DeviceID, b.DeviceID))
+}
+
+// ackState is what the batch's devices and mailboxes look like under the locks.
+type ackState struct {
+	heads     map[model.UserID]model.MailboxHead
+	devices   map[model.DeviceKey]model.Device
+	before    map[model.DeviceKey]int64 // positions before the batch
+	selective map[model.DeviceKey][]int64
+	places    map[model.Place]model.MessageID
+}
+
+func readAckState(ctx context.Context, tx *model.Store, keys []model.DeviceKey, users []model.UserID) (*ackState, error) {
+	s := &ackState{heads: make(map[model.UserID]model.MailboxHead, len(users)), before: make(map[model.DeviceKey]int64, len(keys))}
+	heads, err := tx.MailboxHeads(ctx, users)
+	if err != nil {
+		return nil, err
+	}
+	for _, h := range heads {
+		s.heads[h.UserID] = h
+	}
+	if s.devices, err = tx.Devices(ctx, keys); err != nil {
+		return nil, err
+	}
+	for key, d := range s.devices {
+		s.before[key] = max(d.Acked, d.ReceiptsFrom)
+	}
+	s.selective, err = tx.SelectiveAcks(ctx, keys)
+	return s, err
+}
+
+func (s *ackState) readPlaces(ctx context.Context, tx *model.Store, batch []*ackRequest) (err error) {
+	var places []model.Place
+	for _, r := range batch {
+		if r.UpTo != nil && r.UpToID != 0 {
+			places = append(places, model.Place{UserID: r.Key.UserID, Seq: *r.UpTo})
+		}
+	}
+	s.places, err = tx.EntryIDs(ctx, places)
+	return err
+}
+
+// apply takes one request into the state. A request that is refused is answered and
+// changes nothing; an error is the database's.
+func (s *ackState) apply(ctx context.Context, tx *model.Store, r *ackRequest, now model.Millis) error {
+	head := s.heads[r.Key.UserID]
+	head.Floor = max(head.Floor, 1)
+	if r.UpTo != nil {
+		if r.err = checkPosition(head, *r.UpTo, r.UpToID, s.places[model.Place{UserID: r.Key.UserID, Seq: *r.UpTo}]); r.err != nil {
+			return nil
+		}
+	}
+	device, known := s.devices[r.Key]
+	if !known {
+		device = model.NewDevice(r.Key.UserID, r.Key.DeviceID, head.Head, now)
+		s.before[r.Key] = device.ReceiptsFrom
+		if r.UpTo != nil {
+			device.Acked = *r.UpTo // what it holds, older than where a new device starts or not
+		}
+	}
+	old := device.Acked
+	if r.UpTo != nil {
+		device.Acked = max(device.Acked, *r.UpTo)
+	}
+	if len(r.MessageIDs) > 0 {
+		seqs, err := tx.SeqsOf(ctx, r.Key.UserID, device.Acked, r.MessageIDs)
+		if err != nil {
+			return err
+		}
+		have := s.selective[r.Key]
+		r.seqs = seqs
+		have = append(have, seqs[:min(len(seqs), max(0, maxSelective-len(have)))]...)
+		slices.Sort(have)
+		s.selective[r.Key] = slices.Compact(have)
+	}
+	for _, seq := range s.selective[r.Key] { // ascending: move over what is there without a gap
+		if seq == device.Acked+1 {
+			device.Acked = seq
+		}
+	}
+	device.LastSeenAt = now
+	s.devices[r.Key] = device
+	r.acked, r.moved = device.Acked, device.Acked > old || !known
+	return s.applyLog(ctx, tx, r)
+}
+
+func (s *ackState) applyLog(ctx context.Context, tx *model.Store, r *ackRequest) error {
+	positions := slices.Clone(r.Conversations)
+	slices.SortFunc(positions, func(a, b model.LogPosition) int { return cmp.Compare(a.ConversationID, b.ConversationID) })
+	for _, p := range positions {
+		if _, err := tx.MemberOf(ctx, p.ConversationID, r.Key.UserID); err != nil {
+			return err
+		}
+		c, err := tx.ConversationByID(ctx, p.ConversationID)
+		if err != nil {
+			return err
+		}
+		if p.Acked > c.Head {
+			return &model.Error{Code: model.CodePositionLost, Detail: "the conversation does not reach that far", Head: c.Head, Floor: 1}
+		}
+	}
+	return tx.RaiseLogPositions(ctx, r.Key, positions)
+}
+
+// checkPosition is CodePositionLost when a mailbox does not have what a device says
+// that it holds. found 0 means that the row is not there (pruned), which proves nothing.
+func checkPosition(head model.MailboxHead, seq int64, id, found model.MessageID) error {
+	switch {
+	case seq > head.Head:
+		return &model.Error{Code: model.CodePositionLost, Detail: "the mailbox does not reach that far", Head: head.Head, Floor: head.Floor}
+	case id != 0 && found != 0 && found != id:
+		return &model.Error{Code: model.CodePositionLost, Detail: "the mailbox has another message there", Head: head.Head, Floor: head.Floor}
+	}
+	return nil
+}
+
+func (s *ackState) write(ctx context.Context, tx *model.Store, keys []model.DeviceKey, _ model.Millis) error {
+	list := make([]model.Device, 0, len(keys))
+	for _, key := range keys {
+		device, touched := s.devices[key]
+		if !touched {
+			continue // its only request was refused
+		}
+		list = append(list, device)
+		pending := s.selective[key]
+		if len(pending) == 0 {
+			continue
+		}
+		if err := tx.AddSelectiveAcks(ctx, key, pending); err != nil {
+			return err
+		}
+		if err := tx.DropSelectiveAcks(ctx, key, device.Acked); err != nil {
+			return err
+		}
+	}
+	return tx.PutDevices(ctx, list)
+}
+
+// ranges are the entries that the batch acked for the first time on their device and
+// that were no history for it.
+func (s *ackState) ranges(keys []model.DeviceKey) (list []model.Range) {
+	for _, key := range keys {
+		if d, ok := s.devices[key]; ok && d.Acked > s.before[key] {
+			list = append(list, model.Range{UserID: key.UserID, After: s.before[key], UpTo: d.Acked})
+		}
+	}
+	return list
+}
+
+// raiseDelivered moves the members' delivered positions over what was acked and
+// answers those that rose.
+func raiseDelivered(ctx context.Context, tx *model.Store, ranges []model.Range) ([]receipt, error) {
+	delivered, err := tx.DeliveredIn(ctx, ranges)
+	if err != nil || len(delivered) == 0 {
+		return nil, err
+	}
+	byMember := map[model.MemberKey]*receipt{}
+	keys := make([]model.MemberKey, 0, len(delivered))
+	for _, d := range delivered {
+		key := model.MemberKey{ConversationID: d.ConversationID, UserID: d.UserID}
+		r := byMember[key]
+		if r == nil {
+			r = &receipt{MemberSeq: model.MemberSeq{MemberKey: key}}
+			byMember[key] = r
+			keys = append(keys, key)
+		}
+		r.Seq = max(r.Seq, d.UpTo)
+		r.senders = append(r.senders, d.SenderID)
+	}
+	slices.SortFunc(keys, func(a, b model.MemberKey) int {
+		return cmp.Or(cmp.Compare(a.ConversationID, b.ConversationID), cmp.Compare(a.UserID, b.UserID))
+	})
+	var risen []receipt
+	for part := range slices.Chunk(keys, 500) {
+		current, err := tx.DeliveredSeqs(ctx, part)
+		if err != nil {
+			return nil, err
+		}
+		var raise []model.MemberSeq
+		for _, key := range part {
+			if seq, member := current[key]; member && byMember[key].Seq > seq {
+				raise = append(raise, byMember[key].MemberSeq)
+				risen = append(risen, *byMember[key])
+			}
+		}
+		if err := tx.RaiseDelivered(ctx, raise); err != nil {
+			return nil, err
+		}
+	}
+	return risen, nil
+}
+
+// notify tells the senders: the last of the six packets.
+func (a *Acker) notify(receipts []receipt) {
+	at := model.MillisOf(a.clock())
+	for _, r := range receipts {
+		metrics.receipts.Inc()
+		a.delivery.Notify(r.senders, encodeFrame(Receipt{Type: "receipt", Kind: "delivered", ConversationID: r.ConversationID, UserID: r.UserID, UpTo: r.Seq, At: at}))
+	}
+}

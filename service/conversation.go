@@ -1,0 +1,189 @@
+package service
+
+import (
+	"context"
+	"fmt"
+
+	"time"
+
+	"ackbox/model"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+)
+
+// Audiences caches who receives a conversation's messages. A cached one may be stale;
+// the writer compares its version under the conversation's lock, so staleness costs
+// a read and never a wrong delivery. Bounded at audienceCapacity conversations.
+type Audiences struct {
+	store *model.Store
+	cache *lru.Cache[model.ConversationID, *model.Audience]
+}
+
+const (
+	audienceCapacity = 50_000
+	directCapacity   = 200_000
+)
+
+// NewAudiences makes an empty cache.
+func NewAudiences(store *model.Store) (*Audiences, error) {
+	cache, err := lru.New[model.ConversationID, *model.Audience](audienceCapacity)
+	if err != nil {
+		return nil, fmt.Errorf("audience cache: %w", err)
+	}
+	return &Audiences{store: store, cache: cache}, nil
+}
+
+// Get answers the cached audience, or reads it.
+func (a *Audiences) Get(ctx context.Context, id model.ConversationID) (*model.Audience, error) {
+	if audience, ok := a.cache.Get(id); ok {
+		return audience, nil
+	}
+	return a.Refresh(ctx, id)
+}
+
+// Refresh reads it.
+func (a *Audiences) Refresh(ctx context.Context, id model.ConversationID) (*model.Audience, error) {
+	audience, err := a.store.LoadAudience(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	a.Put(audience)
+	return audience, nil
+}
+
+// Put remembers an audience.
+func (a *Audiences) Put(audience *model.Audience) { a.cache.Add(audience.ConversationID, audience) }
+
+type pair struct{ low, high model.UserID }
+
+// Conversations are what members do with a conversation beside sending.
+type Conversations struct {
+	store     *model.Store
+	ids       *IDs
+	audiences *Audiences
+	delivery  *Delivery
+	clock     func() time.Time
+	direct    *lru.Cache[pair, model.ConversationID]
+}
+
+// NewConversations wires the part.
+func NewConversations(store *model.Store, ids *IDs, audiences *Audiences, delivery *Delivery, clock func() time.Time) (*Conversations, error) {
+	direct, err := lru.New[pair, model.ConversationID](directCapacity)
+	if err != nil {
+		return nil, fmt.Errorf("direct conversation cache: %w", err)
+	}
+	return &Conversations{store: store, ids: ids, audiences: audiences, delivery: delivery, clock: clock, direct: direct}, nil
+}
+
+// Direct is the conversation of two users, made on first use. An unknown user is
+// CodeNotFound. Writing to oneself is a note to self.
+func (c *Conversations) Direct(ctx context.Context, me, other model.UserID) (model.ConversationID, error) {
+	p := pair{min(me, other), max(me, other)}
+	if id, ok := c.direct.Get(p); ok {
+		return id, nil
+	}
+	conversation, err := c.store.DirectConversation(ctx, me, other)
+	if model.CodeOf(err) == model.CodeNotFound {
+		if _, err := c.store.UserByID(ctx, other); err != nil {
+			return 0, err
+		}
+		id, idErr := c.ids.Next()
+		if idErr != nil {
+			return 0, idErr
+		}
+		conversation, err = c.store.EnsureDirect(ctx, model.ConversationID(id), me, other, model.MillisOf(c.clock()))
+	}
+	if err != nil {
+		return 0, err
+	}
+	c.direct.Add(p, conversation.ID)
+	return conversation.ID, nil
+}
+
+// SetBlock makes me refuse, or accept again, the direct messages of other. The pair's
+// conversation is made if need be, so that its row lock decides between a block and a
+// message that race.
+func (c *Conversations) SetBlock(ctx context.Context, me, other model.UserID, blocked bool) error {
+	if me == other {
+		return model.Invalid("path.user_id", "you cannot block yourself", other)
+	}
+	id, err := c.Direct(ctx, me, other)
+	if err != nil {
+		return err
+	}
+	return c.store.SetBlock(ctx, id, me, other, blocked, model.MillisOf(c.clock()))
+}
+
+// Get is one conversation as I see it; CodeNotFound when I am no member.
+func (c *Conversations) Get(ctx context.Context, me model.UserID, id model.ConversationID) (*model.View, error) {
+	list, err := c.store.Views(ctx, me, model.ListCursor{}, []model.ConversationID{id}, 1)
+	if err != nil {
+		return nil, err
+	}
+	if len(list) == 0 {
+		return nil, model.NotFound("conversation")
+	}
+	return list[0], nil
+}
+
+// List is a page of my conversations, newest activity first.
+func (c *Conversations) List(ctx context.Context, me model.UserID, cursor model.ListCursor, limit int) (list []*model.View, more bool, err error) {
+	list, err = c.store.Views(ctx, me, cursor, nil, limit+1)
+	if err != nil {
+		return nil, false, err
+	}
+	if more = len(list) > limit; more {
+		list = list[:limit]
+	}
+	return list, more, nil
+}
+
+// History is a page of messages: ascending after a conversation_seq, descending
+// before one, or the newest ones without either. Only what is after my joining.
+func (c *Conversations) History(ctx context.Context, me model.UserID, id model.ConversationID, after, before *int64, limit int) (list []*model.Message, head int64, more bool, err error) {
+	member, err := c.store.MemberOf(ctx, id, me)
+	if err != nil {
+		return nil, 0, false, err
+	}
+	conversation, err := c.store.ConversationByID(ctx, id)
+	if err != nil {
+		return nil, 0, false, err
+	}
+	from, to, ascending := member.JoinedSeq, int64(0), after != nil
+	if after != nil {
+		from = max(from, *after)
+	}
+	if before != nil {
+		to = max(*before, 1)
+	}
+	list, err = c.store.History(ctx, id, from, to, conversation.Head, ascending, limit+1)
+	if err != nil {
+		return nil, 0, false, err
+	}
+	if more = len(list) > limit; more {
+		list = list[:limit]
+	}
+	return list, conversation.Head, more, nil
+}
+
+// Receipts are the members' positions, by user id.
+func (c *Conversations) Receipts(ctx context.Context, me model.UserID, id model.ConversationID) ([]*model.Member, error) {
+	if _, err := c.store.MemberOf(ctx, id, me); err != nil {
+		return nil, err
+	}
+	return c.store.Members(ctx, id, 0, 500)
+}
+
+// Read moves my read position forward and tells the others, and my other devices.
+func (c *Conversations) Read(ctx context.Context, me model.UserID, id model.ConversationID, upTo int64) (int64, error) {
+	readSeq, moved, err := c.store.RaiseRead(ctx, id, me, upTo)
+	if err != nil || !moved {
+		return readSeq, err
+	}
+	audience, err := c.audiences.Get(ctx, id)
+	if err != nil {
+		return readSeq, err
+	}
+	c.delivery.Notify(audience.Members, encodeFrame(Receipt{Type: "receipt", Kind: "read", ConversationID: id, UserID: me, UpTo: readSeq, At: model.MillisOf(c.clock())}))
+	return readSeq, nil
+}

@@ -1,0 +1,147 @@
+package service
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"ackbox/model"
+)
+
+// An id has 63 bits: 41 of milliseconds since idEpoch (until 2095), 10 of the node
+// id, 12 of a counter within the millisecond. The layout is Twitter's Snowflake.
+const (
+	idNodeBits    = 10
+	idCounterBits = 12
+)
+
+var idEpoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).UnixMilli()
+
+const (
+	// LeaseTTL is how long a node id stays ours without renewal.
+	LeaseTTL = 30 * time.Second
+	// idReserve is how far ahead of now the id service may go on without the
+	// database: the high-water mark in the lease. Longer than LeaseTTL, so that a renewal
+	// that comes late costs nothing.
+	idReserve = 60 * time.Second
+)
+
+// IDs gives out ids that are strictly increasing in this process and unique for
+// ever in the deployment. Two things make them so: the node id is leased, and the
+// time part never passes the mark that the lease reserved, above which the next
+// holder starts. Time is monotonic from the start of the process, so a clock that
+// steps back changes nothing, and a restart with a clock that is behind starts at
+// the mark.
+type IDs struct {
+	store   *model.Store
+	log     *slog.Logger
+	address string
+	want    model.NodeID
+	clock   func() time.Time
+
+	mu      sync.Mutex
+	lease   model.Lease
+	started time.Time // with its monotonic reading
+	base    int64     // ms since idEpoch at started
+	last    int64     // last used ms
+	counter int64     // next counter within last
+}
+
+// NewIDs leases a node id (want, or any with -1). The first error says what to do.
+func NewIDs(ctx context.Context, store *model.Store, want model.NodeID, address string, clock func() time.Time, log *slog.Logger) (*IDs, error) {
+	ids := &IDs{store: store, log: log, address: address, want: want, clock: clock}
+	return ids, ids.acquire(ctx)
+}
+
+func (g *IDs) acquire(ctx context.Context) error {
+	now := g.clock()
+	base := now.UnixMilli() - idEpoch
+	mark := func(previous int64) int64 { return max(base, previous+1) + idReserve.Milliseconds() }
+	lease, previous, err := g.store.AcquireLease(ctx, g.want, rand.Text(), g.address, model.MillisOf(now), model.MillisOf(now).Add(LeaseTTL), mark)
+	if err != nil {
+		return fmt.Errorf("lease a node id: %w", err)
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.lease, g.started = lease, now
+	g.base = max(base, previous+1)
+	g.last, g.counter = max(g.last, g.base), 0
+	return nil
+}
+
+// Node is the leased node id.
+func (g *IDs) Node() model.NodeID {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.lease.NodeID
+}
+
+// Next is one id. CodeUnavailable when the reservation has run out because the
+// database has been away for a minute.
+func (g *IDs) Next() (int64, error) {
+	ids, err := g.Take(context.Background(), 1)
+	if err != nil {
+		return 0, err
+	}
+	return ids[0], nil
+}
+
+// Take is n ids, strictly increasing.
+func (g *IDs) Take(_ context.Context, n int) ([]int64, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if now := g.base + g.clock().Sub(g.started).Milliseconds(); now > g.last {
+		g.last, g.counter = now, 0
+	}
+	ids := make([]int64, n)
+	for i := range ids {
+		if g.counter == 1<<idCounterBits { // borrow the next millisecond: it is reserved too
+			g.last, g.counter = g.last+1, 0
+		}
+		if g.last >= g.lease.IDsUntil {
+			return nil, &model.Error{Code: model.CodeUnavailable, Detail: "the id service waits for the database", RetryAfter: time.Second}
+		}
+		ids[i] = g.last<<(idNodeBits+idCounterBits) | int64(g.lease.NodeID)<<idCounterBits | g.counter
+		g.counter++
+	}
+	return ids, nil
+}
+
+// Renew extends the lease and its reservation; a job calls it every few seconds. A lease
+// that was lost (this process was frozen for longer than LeaseTTL) is replaced by a
+// new one; ids made until then stay unique, because they are below the old mark.
+func (g *IDs) Renew(ctx context.Context) error {
+	now := g.clock()
+	g.mu.Lock()
+	lease := g.lease
+	current := max(g.last, g.base+now.Sub(g.started).Milliseconds())
+	g.mu.Unlock()
+	lease.IDsUntil = max(lease.IDsUntil, current+idReserve.Milliseconds())
+	lease.ExpiresAt = model.MillisOf(now).Add(LeaseTTL)
+	err := g.store.RenewLease(ctx, lease)
+	if errors.Is(err, model.ErrLeaseLost) {
+		g.log.Warn("node lease was lost, taking another", "node", lease.NodeID)
+		return g.acquire(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("renew node lease: %w", err)
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.lease.Holder == lease.Holder {
+		g.lease = lease
+	}
+	return nil
+}
+
+// Release frees the node id at shutdown.
+func (g *IDs) Release(ctx context.Context) error {
+	g.mu.Lock()
+	lease := g.lease
+	g.mu.Unlock()
+	return g.store.ReleaseLease(ctx, lease)
+}

@@ -1,0 +1,311 @@
+package service
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"ackbox/model"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Relay tells the other nodes what happened here. It is a hint and never the truth: an
+// event may be lost, doubled or late, and the sweep covers the rest. None of its methods waits for
+// the network.
+type Relay interface {
+	Subscribe(user model.UserID)
+	Unsubscribe(user model.UserID, stillWanted func() bool)
+	Entries(batch []Committed)
+	Frame(users []model.UserID, frame []byte)
+	Acked(key model.DeviceKey, upTo int64, single []int64)
+	Connected(key model.DeviceKey, connectionID string)
+	Revoked(user model.UserID, family int64)
+	Banned(user model.UserID, banned bool)
+}
+
+// alone is the relay of a node that is the only one by construction (SQLite).
+type alone struct{}
+
+func (alone) Subscribe(model.UserID)                {}
+func (alone) Unsubscribe(model.UserID, func() bool) {}
+func (alone) Entries([]Committed)                   {}
+func (alone) Frame([]model.UserID, []byte)          {}
+func (alone) Acked(model.DeviceKey, int64, []int64) {}
+func (alone) Connected(model.DeviceKey, string)     {}
+func (alone) Revoked(model.UserID, int64)           {}
+func (alone) Banned(model.UserID, bool)             {}
+
+// event is what travels on a channel. One user's channel carries what concerns that
+// user; the channel of all nodes carries the rest.
+type event struct {
+	Node       string          `json:"n"`
+	Kind       string          `json:"k"` // entry, frame, ack, connect, revoke, ban, unban, join
+	User       model.UserID    `json:"u,omitzero"`
+	Device     model.DeviceID  `json:"d,omitempty"`
+	Connection string          `json:"c,omitempty"`
+	Seq        int64           `json:"s,omitempty"`
+	Seqs       []int64         `json:"l,omitempty"`
+	Family     int64           `json:"f,omitempty"`
+	Payload    json.RawMessage `json:"p,omitempty"`
+}
+
+const (
+	userChannel  = "ackbox:user:"
+	nodesChannel = "ackbox:nodes"
+	// relayCapacity bounds events that wait for Redis; beyond, they are dropped.
+	relayCapacity = 65_536
+	relayBatch    = 512
+)
+
+// RelayHooks is what a node does with the events that do not concern a session's frames.
+type RelayHooks struct {
+	Revoked func(family int64)
+	Banned  func(user model.UserID, banned bool)
+	// Resubscribed is called after a break of the subscription: events may be missing.
+	Resubscribed func()
+}
+
+// RedisRelay is the relay over Redis Pub/Sub: a channel a user, subscribed while the
+// node has a session of that user. While the node knows no other node it publishes nothing.
+type RedisRelay struct {
+	client   redis.UniversalClient
+	node     string // this process, not only its node id
+	delivery *Delivery
+	hooks    RelayHooks
+	log      *slog.Logger
+	peers    atomic.Int64
+	queue    *batcher[published]
+
+	pubsub *redis.PubSub
+	cancel context.CancelFunc
+	done   sync.WaitGroup
+
+	subMu   sync.Mutex
+	changes map[model.UserID]bool // wanted subscriptions that Redis has not been told
+	changed chan struct{}
+}
+
+type published struct {
+	channel string
+	event   event
+}
+
+// NewRedisRelay subscribes and starts the reader, the subscriber and the publisher.
+func NewRedisRelay(client redis.UniversalClient, process string, delivery *Delivery, hooks RelayHooks, log *slog.Logger) *RedisRelay {
+	ctx, cancel := context.WithCancel(context.Background())
+	r := &RedisRelay{client: client, node: process, delivery: delivery, hooks: hooks, log: log, cancel: cancel, changes: map[model.UserID]bool{}, changed: make(chan struct{}, 1)}
+	r.queue = newBatcher(1, relayBatch, relayCapacity, r.publish)
+	r.pubsub = client.Subscribe(ctx, nodesChannel)
+	r.done.Go(func() { r.read(ctx) })
+	r.done.Go(func() { r.subscriptions(ctx) })
+	r.put(nodesChannel, event{Kind: "join"})
+	return r
+}
+
+// Stop ends all three and closes the subscription.
+func (r *RedisRelay) Stop() {
+	r.queue.stop()
+	r.cancel()
+	if err := r.pubsub.Close(); err != nil {
+		r.log.Debug("relay", "error", err)
+	}
+	r.done.Wait()
+}
+
+// SetPeers says how many other nodes are alive; a job reads it from the leases.
+func (r *RedisRelay) SetPeers(n int) { r.peers.Store(int64(n)) }
+
+func (r *RedisRelay) put(channel string, e event) {
+	e.Node = r.node
+	if r.queue.put(published{channel, e}) != nil {
+		metrics.relayDropped.Inc()
+	}
+}
+
+func (r *RedisRelay) user(user model.UserID, e event) {
+	if r.peers.Load() > 0 {
+		e.User = user
+		r.put(userChannel+strconv.FormatInt(int64(user), 10), e)
+	}
+}
+
+// Entries tells each mailbox's owner's nodes.
+func (r *RedisRelay) Entries(batch []Committed) {
+	if r.peers.Load() == 0 {
+		return
+	}
+	for i := range batch {
+		for _, e := range batch[i].Entries {
+			r.user(e.UserID, event{Kind: "entry", Seq: e.Seq, Payload: batch[i].JSON})
+		}
+	}
+}
+
+// Frame passes a frame on.
+func (r *RedisRelay) Frame(users []model.UserID, frame []byte) {
+	for _, user := range users {
+		r.user(user, event{Kind: "frame", Payload: frame})
+	}
+}
+
+// Acked tells the node that has the device's socket.
+func (r *RedisRelay) Acked(key model.DeviceKey, upTo int64, single []int64) {
+	r.user(key.UserID, event{Kind: "ack", Device: key.DeviceID, Seq: upTo, Seqs: single})
+}
+
+// Connected makes other nodes close older connections of the device.
+func (r *RedisRelay) Connected(key model.DeviceKey, connectionID string) {
+	r.user(key.UserID, event{Kind: "connect", Device: key.DeviceID, Connection: connectionID})
+}
+
+// Revoked tells all nodes that a login has ended.
+func (r *RedisRelay) Revoked(user model.UserID, family int64) {
+	r.put(nodesChannel, event{Kind: "revoke", User: user, Family: family})
+}
+
+// Banned tells all nodes about an account.
+func (r *RedisRelay) Banned(user model.UserID, banned bool) {
+	kind := "unban"
+	if banned {
+		kind = "ban"
+	}
+	r.put(nodesChannel, event{Kind: kind, User: user})
+}
+
+func (r *RedisRelay) publish(batch []published) {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	pipe := r.client.Pipeline()
+	for _, p := range batch {
+		pipe.Publish(ctx, p.channel, encodeFrame(p.event))
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		metrics.redisErrors.Inc()
+		metrics.relayDropped.Add(float64(len(batch)))
+		return
+	}
+	metrics.relayPublished.Add(float64(len(batch)))
+}
+
+// Subscribe wants a user's channel.
+func (r *RedisRelay) Subscribe(user model.UserID) { r.want(user, true) }
+
+// Unsubscribe gives it up, unless a session has come meanwhile.
+func (r *RedisRelay) Unsubscribe(user model.UserID, stillWanted func() bool) {
+	if !stillWanted() {
+		r.want(user, false)
+	}
+	if stillWanted() { // one joined between the question and the note
+		r.want(user, true)
+	}
+}
+
+func (r *RedisRelay) want(user model.UserID, wanted bool) {
+	r.subMu.Lock()
+	r.changes[user] = wanted // bounded by the node's users
+	r.subMu.Unlock()
+	select {
+	case r.changed <- struct{}{}:
+	default:
+	}
+}
+
+// subscriptions tells Redis what changed, many channels in one command.
+func (r *RedisRelay) subscriptions(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-r.changed:
+		}
+		r.subMu.Lock()
+		changes := r.changes
+		r.changes = map[model.UserID]bool{}
+		r.subMu.Unlock()
+		var add, drop []string
+		for user, wanted := range changes {
+			name := userChannel + strconv.FormatInt(int64(user), 10)
+			if wanted {
+				add = append(add, name)
+			} else {
+				drop = append(drop, name)
+			}
+		}
+		// An error is not the end: the client keeps the list and subscribes again when it has connected.
+		if len(drop) > 0 {
+			if err := r.pubsub.Unsubscribe(ctx, drop...); err != nil {
+				metrics.redisErrors.Inc()
+			}
+		}
+		if len(add) > 0 {
+			if err := r.pubsub.Subscribe(ctx, add...); err != nil {
+				metrics.redisErrors.Inc()
+			}
+		}
+	}
+}
+
+// read loops on Receive rather than Channel, which drops messages when it is full.
+func (r *RedisRelay) read(ctx context.Context) {
+	broken := false
+	for ctx.Err() == nil {
+		message, err := r.pubsub.Receive(ctx)
+		if err != nil {
+			if ctx.Err() != nil {
+				return
+			}
+			broken = true
+			if pause(ctx, 200*time.Millisecond) != nil {
+				return
+			}
+			continue
+		}
+		switch m := message.(type) {
+		case *redis.Subscription:
+			if broken && m.Kind == "subscribe" {
+				broken = false
+				r.hooks.Resubscribed()
+			}
+		case *redis.Message:
+			r.handle(m)
+		}
+	}
+}
+
+func (r *RedisRelay) handle(m *redis.Message) {
+	var e event
+	if err := json.Unmarshal([]byte(m.Payload), &e); err != nil {
+		r.log.Warn("relay: an event that cannot be read", "channel", strings.TrimPrefix(m.Channel, "ackbox:"), "error", err)
+		return
+	}
+	if e.Node == r.node {
+		return
+	}
+	d := r.delivery
+	switch e.Kind {
+	case "entry":
+		d.Entry(e.User, e.Seq, e.Payload)
+	case "frame":
+		d.Frame(e.User, e.Payload)
+	case "ack":
+		d.Settle(model.DeviceKey{UserID: e.User, DeviceID: e.Device}, e.Seq, e.Seqs)
+	case "connect":
+		d.Kick(e.User, func(s *Session) bool { return s.Key.DeviceID == e.Device && s.ConnectionID != e.Connection }, CloseReplaced, "the same device connected again")
+	case "revoke":
+		r.hooks.Revoked(e.Family)
+		d.Kick(e.User, func(s *Session) bool { return s.Family == e.Family }, CloseToken, "the token was revoked")
+	case "ban", "unban":
+		r.hooks.Banned(e.User, e.Kind == "ban")
+		if e.Kind == "ban" {
+			d.Kick(e.User, func(*Session) bool { return true }, CloseBanned, "the account is banned")
+		}
+	case "join":
+		r.peers.CompareAndSwap(0, 1) // the leases say how many; until they are read, publish
+	}
+}

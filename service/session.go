@@ -1,0 +1,262 @@
+package service
+
+import (
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"ackbox/model"
+)
+
+// Bounds of a session.
+const (
+	// connectPushes is how many waiting entries are pushed on connect (and when a
+	// session comes back from behind) before the client is told to pull the rest.
+	connectPushes = 100
+	// maxUnacked is how many pushes may wait for their ack.
+	maxUnacked = 256
+	// maxStash is how many entries that came before their turn are kept; beyond, the
+	// mailbox is read.
+	maxStash = 64
+	// maxOutbox is how many frames may wait for the socket: the un-acked pushes and as many
+	// receipts and notes again. What is beyond is dropped and found again: receipts by GET …/receipts.
+	maxOutbox = 2 * maxUnacked
+	// socketFrames is how many frames the socket's own buffer may hold; two more
+	// places are left there for bye and close.
+	socketFrames = 14
+)
+
+// Close codes of the contract.
+const (
+	CloseGoingAway    = 1001 // the server is stopping
+	CloseData         = 1003 // the client sent data
+	CloseRestart      = 1012
+	CloseTryLater     = 1013
+	CloseToken        = 4001 // token expired or revoked
+	CloseReplaced     = 4002 // the same device connected again
+	CloseBanned       = 4003
+	CloseUnacked      = 4008
+	CloseSlow         = 4009
+	ClosePositionLost = 4010
+)
+
+// Socket is one connection, as Delivery needs it (ws.Conn fits).
+type Socket interface {
+	// Push hands a frame to the socket's buffer without waiting; false when it has
+	// no room or is closed. When the frame has been written, the session's Written is called.
+	Push(frame []byte) bool
+	// Close sends a last frame (when it is not empty) and closes with a code, without waiting.
+	Close(last []byte, code int, reason string)
+}
+
+// sessionState says what a session does with a new entry.
+//
+//	opening ──caught up──▶ live ──256 un-acked──▶ behind
+//	   │  ▲                 │                       │
+//	   │  └──── a hole ─────┘                       │
+//	   │  ◀──────── acked up to head ───────────────┤
+//	   └──────── more than 100 wait ───────────────▶┘
+type sessionState int
+
+const (
+	stateOpening sessionState = iota // the pump is reading the mailbox for it
+	stateLive                        // everything up to sent has been pushed; the next entry is pushed as it comes
+	stateBehind                      // the client pulls; nothing is pushed until it has acked up to resumeAt
+	stateClosed
+)
+
+func (s sessionState) String() string {
+	return [...]string{"opening", "live", "behind", "closed"}[s]
+}
+
+// Session is one device's connection on this node and what has been pushed to it.
+// Its lock is held for bookkeeping only, never across I/O.
+type Session struct {
+	Key          model.DeviceKey
+	ConnectionID string
+	Family       int64 // the login whose tokens opened it
+	ExpiresAt    time.Time
+	socket       Socket
+	delivery     *Delivery
+
+	evicted atomic.Bool // the ack queue forgot a push of this session
+
+	mu        sync.Mutex
+	state     sessionState
+	acked     int64              // what the device holds, as far as this session knows
+	floorAck  int64              // the device's position when the session began: not news
+	sent      int64              // everything up to here has been pushed, or acked
+	head      int64              // last known seq of the mailbox
+	resumeAt  int64              // when behind: acked up to here, pushes resume
+	announce  bool               // tell synced when the pump has caught up
+	unacked   []int64            // pushed and not acked, ascending
+	selective map[int64]struct{} // acked out of order, above acked
+	stash     map[int64][]byte   // came before their turn: seq → message
+	gapSince  time.Time          // when the stash began to wait
+	rounds    int                // pushes again from the mailbox since the last ack
+	pumping   bool               // queued for or in the pump
+
+	outbox      [][]byte // waiting for the socket's buffer
+	buffered    int      // frames in the socket's buffer
+	stuckSince  time.Time
+	nextPing    time.Time
+	lastTouched time.Time
+}
+
+// write queues a frame for the socket. The caller holds the lock.
+func (s *Session) write(frame []byte, droppable bool) {
+	if s.state == stateClosed {
+		return
+	}
+	if len(s.outbox) == 0 && s.buffered < socketFrames {
+		if s.buffered == 0 {
+			s.stuckSince = s.delivery.clock()
+		}
+		if s.socket.Push(frame) {
+			s.buffered++
+		}
+		return
+	}
+	if len(s.outbox) >= maxOutbox && droppable {
+		return
+	}
+	s.outbox = append(s.outbox, frame)
+}
+
+// Written is called by the socket after it has written a frame.
+func (s *Session) Written() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.buffered--
+	s.stuckSince = s.delivery.clock()
+	for len(s.outbox) > 0 && s.buffered < socketFrames && s.state != stateClosed {
+		frame := s.outbox[0]
+		s.outbox[0] = nil
+		s.outbox = s.outbox[1:]
+		if !s.socket.Push(frame) {
+			return
+		}
+		s.buffered++
+	}
+	if len(s.outbox) == 0 {
+		s.outbox = nil // give the memory of a burst back
+	}
+}
+
+// offer takes one entry of the mailbox. The caller holds the lock.
+func (s *Session) offer(seq int64, message []byte) {
+	s.head = max(s.head, seq)
+	if s.state != stateLive || seq <= s.sent {
+		return
+	}
+	if seq > s.sent+1 { // its predecessor is on its way from another batch or node, or lost
+		if s.stash == nil {
+			s.stash = map[int64][]byte{}
+			s.gapSince = s.delivery.clock()
+			s.delivery.gap(s)
+		}
+		if len(s.stash) < maxStash {
+			s.stash[seq] = message
+		}
+		return
+	}
+	s.push(seq, message)
+	for s.stash != nil && s.state == stateLive {
+		next, here := s.stash[s.sent+1]
+		if !here {
+			break
+		}
+		delete(s.stash, s.sent+1)
+		s.push(s.sent+1, next)
+	}
+	if len(s.stash) == 0 {
+		s.stash = nil
+	}
+}
+
+// push sends the entry sent+1 and remembers it, or goes behind. The caller holds the lock.
+func (s *Session) push(seq int64, message []byte) {
+	if _, done := s.selective[seq]; done || seq <= s.acked {
+		s.sent = seq
+		return
+	}
+	if len(s.unacked) >= maxUnacked {
+		s.fallBehind()
+		return
+	}
+	s.sent = seq
+	s.unacked = append(s.unacked, seq)
+	attempt := 1 + s.rounds
+	s.write(messageFrame(seq, attempt, message), false)
+	metrics.pushes.Inc()
+	if evicted := s.delivery.queue.Add(s, seq, attempt, message, s.delivery.clock()); evicted != nil {
+		metrics.evictions.Inc()
+		evicted.evicted.Store(true)
+	}
+}
+
+// fallBehind tells the client to pull. The caller holds the lock.
+func (s *Session) fallBehind() {
+	s.state = stateBehind
+	s.resumeAt = s.head
+	s.stash = nil
+	s.write(encodeFrame(Behind{Type: "behind", Head: s.head}), false)
+}
+
+// ack takes a committed position and single acks, and answers the pushes that they
+// settle and whether the pump has to look at the session. The caller holds the lock.
+func (s *Session) ack(upTo int64, single []int64) (settled []int64, pump bool) {
+	if upTo > s.acked {
+		s.acked = upTo
+		s.rounds = 0
+	}
+	s.sent = max(s.sent, s.acked)
+	s.head = max(s.head, s.acked)
+	for _, seq := range single {
+		if seq > s.acked {
+			if s.selective == nil {
+				s.selective = map[int64]struct{}{}
+			}
+			s.selective[seq] = struct{}{}
+			s.rounds = 0
+		}
+	}
+	for seq := range s.selective {
+		if seq <= s.acked {
+			delete(s.selective, seq)
+		}
+	}
+	s.unacked = slices.DeleteFunc(s.unacked, func(seq int64) bool {
+		_, one := s.selective[seq]
+		if one = one || seq <= s.acked; one {
+			settled = append(settled, seq)
+		}
+		return one
+	})
+	for seq := range s.stash {
+		if seq <= s.sent {
+			delete(s.stash, seq)
+		}
+	}
+	if s.state == stateBehind && s.acked >= s.resumeAt {
+		s.state = stateOpening
+		s.announce = true
+		pump = true
+	}
+	return settled, pump
+}
+
+// rewind makes the pump push everything un-acked again, from the mailbox. The caller
+// holds the lock.
+func (s *Session) rewind() {
+	for _, seq := range s.unacked {
+		s.delivery.queue.Acked(s, seq)
+	}
+	s.unacked = nil
+	s.stash = nil
+	s.evicted.Store(false)
+	s.sent = s.acked
+	s.state = stateOpening
+	s.rounds++
+}

@@ -1,0 +1,140 @@
+package service
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+
+	"ackbox/model"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Window is the one-second idempotency window: of several sends with one key that
+// race, one goes on and the others wait for it. It saves work and is never an answer:
+// send_keys has the last word, also when Redis is gone.
+//
+// Claims are pipelined: what piled up while one round trip was under way goes in the next.
+type Window struct {
+	redis  redis.UniversalClient
+	length time.Duration
+	queue  *batcher[*claim]
+
+	mu      sync.Mutex
+	flights map[windowKey]*flight // keys that are being sent by this node
+}
+
+type windowKey struct {
+	sender model.UserID
+	key    string
+}
+
+func (k windowKey) String() string {
+	return "idem:{" + strconv.FormatInt(int64(k.sender), 10) + "}:" + k.key
+}
+
+type flight struct{ done chan struct{} }
+
+type claim struct {
+	key  windowKey
+	drop bool
+	won  bool
+	err  error
+	done chan struct{}
+}
+
+// windowTimeout is how long a claim may take before the send goes on without it.
+const windowTimeout = 100 * time.Millisecond
+
+// NewWindow starts the two pipelines.
+func NewWindow(client redis.UniversalClient, length time.Duration) *Window {
+	w := &Window{redis: client, length: length, flights: map[windowKey]*flight{}}
+	w.queue = newBatcher(2, 256, 16_384, w.run)
+	return w
+}
+
+// Stop ends the pipelines; claims that come later are lost races with nobody.
+func (w *Window) Stop() { w.queue.stop() }
+
+// Enter says whether this caller goes on with the key. When it does, it calls leave
+// with the outcome once the send has ended: a failed one frees the key. When it does
+// not, another send of the key was under way and has ended, or the window has
+// passed: the store knows the rest.
+func (w *Window) Enter(ctx context.Context, sender model.UserID, key string) (leave func(ok bool), won bool, err error) {
+	k := windowKey{sender, key}
+	w.mu.Lock()
+	if f, busy := w.flights[k]; busy {
+		w.mu.Unlock()
+		select {
+		case <-f.done:
+			return nil, false, nil
+		case <-ctx.Done():
+			return nil, false, fmt.Errorf("waiting for the same key: %w", ctx.Err())
+		}
+	}
+	f := &flight{done: make(chan struct{})}
+	w.flights[k] = f
+	w.mu.Unlock()
+
+	c := &claim{key: k, done: make(chan struct{})}
+	if w.queue.put(c) == nil {
+		timer := time.NewTimer(windowTimeout)
+		select {
+		case <-c.done:
+		case <-timer.C: // Redis is slow: the row decides
+			c = &claim{key: k, won: true}
+		}
+		timer.Stop()
+	} else {
+		c.won = true
+	}
+	if c.err != nil {
+		c.won = true // Redis is away
+	}
+	leave = func(ok bool) {
+		if !ok && c.won && c.err == nil {
+			if err := w.queue.put(&claim{key: k, drop: true, done: make(chan struct{})}); err != nil {
+				c.err = err // the key ends by itself within the window
+			}
+		}
+		w.mu.Lock()
+		delete(w.flights, k)
+		w.mu.Unlock()
+		close(f.done)
+	}
+	return leave, c.won, nil
+}
+
+// Length is how long the window holds a key.
+func (w *Window) Length() time.Duration { return w.length }
+
+func (w *Window) run(batch []*claim) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	pipe := w.redis.Pipeline()
+	answers := make([]*redis.StatusCmd, len(batch))
+	for i, c := range batch {
+		if c.drop {
+			pipe.Del(ctx, c.key.String())
+			continue
+		}
+		answers[i] = pipe.SetArgs(ctx, c.key.String(), 1, redis.SetArgs{Mode: "NX", TTL: w.length})
+	}
+	if _, err := pipe.Exec(ctx); err != nil && err != redis.Nil { //nolint:errorlint // Exec gives the first command's error; each is read below
+		metrics.redisErrors.Inc()
+	}
+	for i, c := range batch {
+		if answers[i] != nil {
+			switch err := answers[i].Err(); err { //nolint:errorlint // redis.Nil is the plain answer "was set already"
+			case nil:
+				c.won = true
+			case redis.Nil:
+			default:
+				c.err = err
+			}
+		}
+		close(c.done)
+	}
+}

@@ -1,0 +1,234 @@
+// Package ws is the sockets of this node and nothing else: it upgrades, writes, closes
+// and counts. What is pushed to whom is service.Delivery's business.
+package ws
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gorilla/websocket"
+	"github.com/olahol/melody"
+)
+
+// Settings of a socket. Small on purpose: ten thousand idle ones live in one process.
+const (
+	// bufferedFrames is melody's channel per socket, preallocated at 40 bytes a frame.
+	bufferedFrames = 16
+	socketBuffer   = 256 // bytes, for reading; writing shares buffers from a pool
+	// maxClientFrame bounds what a client may send: control frames, and one data frame to be
+	// told that data is not accepted.
+	maxClientFrame = 4 << 10
+	writeWait      = 20 * time.Second // above service's SlowTimeout, so that 4009 comes first
+	pongWait       = 75 * time.Second
+	pingPeriod     = 30 * time.Second
+
+	closeUnsupportedData = 1003
+)
+
+// Subprotocol is what browsers name beside their ticket.
+const Subprotocol = "ackbox.v1"
+
+// Session is what the hub tells a socket's owner.
+type Session interface {
+	// Written is called after a frame has been written.
+	Written()
+}
+
+// Hub is all sockets of this node.
+type Hub struct {
+	melody *melody.Melody
+	log    *slog.Logger
+	limit  int64 // most sockets at once
+	open   atomic.Int64
+	done   sync.WaitGroup
+
+	mu      sync.Mutex
+	closing bool
+}
+
+// Conn is one connected socket. It fits service.Socket.
+type Conn struct {
+	session *melody.Session
+	owner   Session
+	closed  atomic.Bool
+}
+
+const connKey = "conn"
+
+// NewHub makes a hub of at most limit sockets. checkOrigin says whether a browser's
+// Origin may connect.
+func NewHub(limit int, checkOrigin func(*http.Request) bool, log *slog.Logger) *Hub {
+	h := &Hub{melody: melody.New(), log: log, limit: int64(limit)}
+	h.melody.Config.WriteWait = writeWait
+	h.melody.Config.PongWait = pongWait
+	h.melody.Config.PingPeriod = pingPeriod
+	h.melody.Config.MaxMessageSize = maxClientFrame
+	h.melody.Config.MessageBufferSize = bufferedFrames
+	h.melody.Upgrader = &websocket.Upgrader{
+		HandshakeTimeout: 10 * time.Second,
+		ReadBufferSize:   socketBuffer,
+		WriteBufferSize:  1024,
+		WriteBufferPool:  &sync.Pool{},
+		Subprotocols:     []string{Subprotocol},
+		CheckOrigin:      checkOrigin,
+		Error: func(w http.ResponseWriter, _ *http.Request, status int, reason error) {
+			http.Error(w, reason.Error(), status) // the API answers all that can be said before
+		},
+	}
+	refuse := func(s *melody.Session, _ []byte) {
+		if c := connOf(s); c != nil {
+			c.Close(nil, closeUnsupportedData, "this socket only pushes; send by REST")
+		}
+	}
+	h.melody.HandleConnect(func(s *melody.Session) {
+		value, _ := s.Get(joinKey)
+		if connect, ok := value.(func(*melody.Session)); ok {
+			connect(s)
+		}
+	})
+	h.melody.HandleMessage(refuse)
+	h.melody.HandleMessageBinary(refuse)
+	h.melody.HandleSentMessage(func(s *melody.Session, _ []byte) {
+		if c := connOf(s); c != nil && c.owner != nil {
+			c.owner.Written()
+		}
+	})
+	h.melody.HandleError(func(_ *melody.Session, err error) {
+		if errors.Is(err, melody.ErrMessageBufferFull) {
+			// Delivery counts what it hands over, so this cannot happen; if it does, the
+			// ack queue pushes the frame again.
+			h.log.Warn("a socket's buffer was full")
+		}
+	})
+	return h
+}
+
+func connOf(s *melody.Session) *Conn {
+	value, ok := s.Get(connKey)
+	if !ok {
+		return nil
+	}
+	conn, _ := value.(*Conn)
+	return conn
+}
+
+// ErrFull means that the node has as many sockets as it may.
+var ErrFull = errors.New("too many sockets on this node")
+
+// ErrClosing means that the hub takes no more sockets.
+var ErrClosing = errors.New("this node is stopping")
+
+// Serve upgrades a request and returns when the socket is connected; the socket lives
+// on in a goroutine of the hub, without the handler's stack. join is called once with the
+// connected socket and answers its owner and what to do when it is gone. An error
+// means that no join happened: ErrFull, ErrClosing, or a failed handshake that has
+// been answered.
+func (h *Hub) Serve(w http.ResponseWriter, r *http.Request, join func(*Conn) (owner Session, leave func())) error {
+	h.mu.Lock()
+	if h.closing {
+		h.mu.Unlock()
+		return ErrClosing
+	}
+	if h.open.Load() >= h.limit {
+		h.mu.Unlock()
+		return ErrFull
+	}
+	h.open.Add(1)
+	connected := make(chan error, 1)
+	pending := &pendingJoin{join: join, connected: connected}
+	h.done.Go(func() {
+		defer h.open.Add(-1)
+		h.live(w, r, pending)
+	})
+	h.mu.Unlock()
+	return <-connected
+}
+
+// pendingJoin carries join from Serve to the moment of connection.
+type pendingJoin struct {
+	join      func(*Conn) (Session, func())
+	connected chan error
+}
+
+// live is a socket's life. melody calls the connect handler in this goroutine, before
+// its write pump starts and before it reads.
+func (h *Hub) live(w http.ResponseWriter, r *http.Request, p *pendingJoin) {
+	conn := &Conn{}
+	var leave func()
+	keys := map[string]any{connKey: conn, joinKey: func(s *melody.Session) {
+		s.Request = nil // headers and body are not needed any more: they are kilobytes
+		conn.session = s
+		s.UnSet(joinKey)
+		conn.owner, leave = p.join(conn)
+		close(p.connected)
+		p = nil
+	}}
+	err := h.melody.HandleRequestWithKeys(w, r, keys)
+	if leave != nil {
+		leave()
+		return
+	}
+	p.connected <- fmt.Errorf("upgrade: %w", errors.Join(err, errNotConnected))
+}
+
+var errNotConnected = errors.New("the socket was not connected")
+
+const joinKey = "join"
+
+// Push hands a frame to the socket's buffer; false when the socket is closed.
+func (c *Conn) Push(frame []byte) bool {
+	return !c.closed.Load() && c.session.Write(frame) == nil
+}
+
+// Close sends a last frame, if there is one, and closes with a code. It does not
+// wait, and only the first call does anything.
+func (c *Conn) Close(last []byte, code int, reason string) {
+	if c.closed.Swap(true) {
+		return
+	}
+	if len(last) > 0 {
+		if err := c.session.Write(last); err != nil {
+			return // gone already
+		}
+	}
+	if err := c.session.CloseWithMsg(melody.FormatCloseMessage(code, reason)); err != nil {
+		return // gone already
+	}
+}
+
+// Count is how many sockets are open.
+func (h *Hub) Count() int { return int(h.open.Load()) }
+
+// Close takes no more sockets and waits until all have gone, or ctx ends; then it
+// cuts what is left. Their owners close them first.
+func (h *Hub) Close(ctx context.Context) error {
+	h.mu.Lock()
+	h.closing = true
+	h.mu.Unlock()
+	gone := make(chan struct{})
+	var watch sync.WaitGroup
+	watch.Go(func() { h.done.Wait(); close(gone) })
+	defer watch.Wait()
+	select {
+	case <-gone:
+		return nil
+	case <-ctx.Done():
+	}
+	sessions, err := h.melody.Sessions()
+	if err != nil {
+		return fmt.Errorf("list sockets: %w", err)
+	}
+	for _, s := range sessions {
+		if err := s.WebsocketConnection().Close(); err != nil {
+			h.log.Debug("closing a socket", "error", err)
+		}
+	}
+	<-gone
+	return nil
+}
