@@ -40,7 +40,8 @@ func StartMariaDB(ctx context.Context, dir string) (*MariaDB, error) {
 		return nil, fmt.Errorf("start MariaDB: %w", err)
 	}
 	m := &MariaDB{dir: dir, server: server}
-	args := append([]string{"--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve",
+	// --force: a container may not know its own host name, which nobody needs here.
+	args := append([]string{"--no-defaults", "--force", "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve",
 		"--datadir=" + m.dataDir(), "--tmpdir=" + filepath.Join(dir, "tmp")}, asUser()...)
 	if out, err := exec.CommandContext(ctx, installer, args...).CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("%s: %w\n%s", installer, err, out)
