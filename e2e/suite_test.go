@@ -47,6 +47,7 @@ var behaviours = []behaviour{
 	{"socket several devices", socketDevices},
 	{"socket logout", socketLogout},
 	{"socket answers protocol pings", socketPing},
+	{"socket of a slow reader", slowReader},
 
 	{"register", register},
 	{"login", login},
