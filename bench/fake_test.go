@@ -60,7 +60,7 @@ func (s *fakeSocket) push(frame string) {
 }
 
 func reply(w io.Writer, format string, args ...any) {
-	fmt.Fprintf(w, format, args...) //nolint:errcheck // the client may have gone
+	fmt.Fprintf(w, format, args...) // the client may have gone
 }
 
 func newFakeService(t *testing.T) *fakeService {

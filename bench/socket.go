@@ -44,7 +44,7 @@ func openSocket(ctx context.Context, u *User, query url.Values, source net.IP) (
 		WriteBufferSize:  socketWriteBuffer,
 		WriteBufferPool:  &socketWriters,
 	}
-	ws, resp, err := dialer.DialContext(ctx, u.target.socketURL(query), http.Header{"Authorization": {"Bearer " + u.access}}) //nolint:bodyclose // gorilla: the body is in memory and needs no closing
+	ws, resp, err := dialer.DialContext(ctx, u.target.socketURL(query), http.Header{"Authorization": {"Bearer " + u.access}})
 	if err != nil {
 		if resp == nil {
 			return nil, nil, err
