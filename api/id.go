@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"reflect"
 	"strconv"
@@ -77,7 +78,44 @@ func newRegistry() huma.Registry {
 	r.RegisterTypeAlias(reflect.TypeFor[model.DeviceID](), reflect.TypeFor[deviceText]())
 	r.RegisterTypeAlias(reflect.TypeFor[model.JSON](), reflect.TypeFor[jsonObject]())
 	r.RegisterTypeAlias(reflect.TypeFor[model.Code](), reflect.TypeFor[codeText]())
+	describeMessage(r)
+	r.RegisterTypeAlias(reflect.TypeFor[model.Message](), reflect.TypeFor[Message]())
 	return r
+}
+
+// describeMessage puts the message into a registry, as Message.AppendJSON writes it:
+// an id or a moment that is 0 is null.
+func describeMessage(r huma.Registry) {
+	s := r.Schema(reflect.TypeFor[model.Message](), false, "")
+	s.Description = "A message; (conversation_id, conversation_seq) is its place in the one order"
+	s.Properties["reply_to"].Nullable = true
+	s.Properties["recalled_at"].Nullable = true
+	for _, kind := range []model.MessageType{
+		model.TypeText, model.TypeImage, model.TypeFile, model.TypeAudio, model.TypeVideo, model.TypeLocation, model.TypeEmoji, model.TypeCard, model.TypeCustom,
+		model.TypeRecall, model.TypeNotice,
+	} {
+		s.Properties["type"].Enum = append(s.Properties["type"].Enum, string(kind))
+	}
+	s.PrecomputeMessages()
+}
+
+// optionalSeq is a seq in a query that may be missing.
+type optionalSeq struct{ set *int64 }
+
+// UnmarshalText reads a number of 0 or more.
+func (s *optionalSeq) UnmarshalText(text []byte) error {
+	n, err := strconv.ParseInt(string(text), 10, 64)
+	if err != nil || n < 0 {
+		return errors.New("want an integer of 0 or more")
+	}
+	s.set = &n
+	return nil
+}
+
+// Schema of it.
+func (optionalSeq) Schema(huma.Registry) *huma.Schema {
+	zero := 0.0
+	return &huma.Schema{Type: huma.TypeInteger, Format: "int64", Minimum: &zero}
 }
 
 // IDs is the id service.

@@ -39,7 +39,7 @@ func (a *API) description() huma.Config {
 			},
 			Security: bearer,
 		},
-		Formats:                      map[string]huma.Format{"application/json": jsonFormat},
+		Formats:                      map[string]huma.Format{"application/json": jsonFormat, "json": jsonFormat}, // the second is what huma makes of …+json
 		DefaultFormat:                "application/json",
 		RejectUnknownQueryParameters: true,
 		Transformers:                 []huma.Transformer{finished},

@@ -48,7 +48,7 @@ var meanings = map[model.Code]meaning{
 	model.CodeMethodNotAllowed:     {http.StatusMethodNotAllowed, "Method not allowed", "The path exists, the method does not. Allow names those that do.", "a bug."},
 	model.CodeUsernameTaken:        {http.StatusConflict, "Username taken", "Someone has this name.", "ask for another."},
 	model.CodePositionLost:         {http.StatusConflict, "Position lost", "The position that the device gave does not exist here: another message is at that seq, or it is beyond head. Nothing was acknowledged.", "step back through the entries you hold until one matches, then sync from there; never skip forward."},
-	model.CodeRecallTooLate:        {http.StatusForbidden, "Too late to recall", "The time in which a sender may recall a message is over.", "show it; do not retry."},
+	model.CodeRecallTooLate:        {http.StatusConflict, "Too late to recall", "The time in which a sender may recall a message is over.", "show it; do not retry."},
 	model.CodeBodyTooLarge:         {http.StatusRequestEntityTooLarge, "Body too large", "The request body, or a message's body and ext together, is over the limit.", "send less."},
 	model.CodeUnsupportedMediaType: {http.StatusUnsupportedMediaType, "Unsupported media type", "The content type is not application/json in UTF-8.", "a bug."},
 	model.CodeRateLimited:          {http.StatusTooManyRequests, "Too many requests", "Too many requests in a short time.", "retry after Retry-After seconds."},
@@ -103,6 +103,9 @@ func newProblem(code model.Code, detail string) *Problem {
 	m, known := meanings[code]
 	if !known {
 		code, m = model.CodeInternal, meanings[model.CodeInternal]
+	}
+	if detail == "" {
+		detail = m.title
 	}
 	return &Problem{Type: "/docs/errors#" + string(code), Title: m.title, Status: m.status, Detail: detail, Code: code}
 }
@@ -280,11 +283,12 @@ func secretive(op *huma.Operation, location string) bool {
 }
 
 func init() {
+	//nolint:reassign // these variables are how huma is told of an error type
 	huma.NewError = func(status int, message string, errs ...error) huma.StatusError {
 		return humaProblem(nil, status, message, errs...)
 	}
-	huma.NewErrorWithContext = humaProblem
-	huma.ValidateStrictCasing = true // "PASSWORD" is an unknown field, not the password
-	huma.DefaultArrayNullable = false
+	huma.NewErrorWithContext = humaProblem //nolint:reassign // likewise
+	huma.ValidateStrictCasing = true       //nolint:reassign // "PASSWORD" is an unknown field, not the password
+	huma.DefaultArrayNullable = false      //nolint:reassign // our lists are [] when they are empty
 	gin.SetMode(gin.ReleaseMode)
 }
