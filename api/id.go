@@ -78,25 +78,11 @@ func newRegistry() huma.Registry {
 	r.RegisterTypeAlias(reflect.TypeFor[model.DeviceID](), reflect.TypeFor[deviceText]())
 	r.RegisterTypeAlias(reflect.TypeFor[model.JSON](), reflect.TypeFor[jsonObject]())
 	r.RegisterTypeAlias(reflect.TypeFor[model.Code](), reflect.TypeFor[codeText]())
-	describeMessage(r)
 	r.RegisterTypeAlias(reflect.TypeFor[model.Message](), reflect.TypeFor[Message]())
+	message := r.Schema(reflect.TypeFor[Message](), false, "")
+	message.Properties["reply_to"].Nullable = true // an alias forgets that its field is a pointer
+	message.Properties["recalled_at"].Nullable = true
 	return r
-}
-
-// describeMessage puts the message into a registry, as Message.AppendJSON writes it:
-// an id or a moment that is 0 is null.
-func describeMessage(r huma.Registry) {
-	s := r.Schema(reflect.TypeFor[model.Message](), false, "")
-	s.Description = "A message; (conversation_id, conversation_seq) is its place in the one order"
-	s.Properties["reply_to"].Nullable = true
-	s.Properties["recalled_at"].Nullable = true
-	for _, kind := range []model.MessageType{
-		model.TypeText, model.TypeImage, model.TypeFile, model.TypeAudio, model.TypeVideo, model.TypeLocation, model.TypeEmoji, model.TypeCard, model.TypeCustom,
-		model.TypeRecall, model.TypeNotice,
-	} {
-		s.Properties["type"].Enum = append(s.Properties["type"].Enum, string(kind))
-	}
-	s.PrecomputeMessages()
 }
 
 // optionalSeq is a seq in a query that may be missing.
