@@ -19,7 +19,8 @@ type Options struct {
 	SetupParallel int            `default:"4" help:"Accounts being registered at a time: hashing a password is costly for the server by design."`
 	Duration      time.Duration  `default:"10s" help:"Measured time of a run; for idle, how long the sockets are held before memory is read."`
 	Warmup        time.Duration  `default:"2s" help:"Sending before that which isn't measured."`
-	Settle        time.Duration  `default:"15s" help:"Longest wait after sending until everything accepted has been pushed; for idle, how long the memory is watched for its lowest reading."`
+	Settle        time.Duration  `default:"15s" help:"Longest wait after sending until everything accepted has been pushed."`
+	MemorySettle  time.Duration  `default:"15s" help:"How long the server's memory is watched for its lowest reading, before and after the idle sockets."`
 	Timeout       time.Duration  `default:"10s" help:"Longest wait for one answer."`
 	Rate          float64        `default:"300" help:"Sends a second of the rate scenario."`
 	Text          int            `default:"64" help:"Length of the messages' text in characters."`
@@ -193,6 +194,7 @@ func (o Options) check() error {
 	within("duration", o.Duration.Seconds(), 0.01, maxDuration.Seconds())
 	within("warmup", o.Warmup.Seconds(), 0, maxDuration.Seconds())
 	within("settle", o.Settle.Seconds(), 0, maxDuration.Seconds())
+	within("memory-settle", o.MemorySettle.Seconds(), 0, maxDuration.Seconds())
 	within("timeout", o.Timeout.Seconds(), 0.01, 3600)
 	within("rate", o.Rate, 0.1, maxRate)
 	within("text", float64(o.Text), 1, 10000)

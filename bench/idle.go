@@ -36,7 +36,7 @@ func Idle(ctx context.Context, o Options, users []*User) (*Report, error) {
 	if err := crowd.first(sockets); err != nil {
 		return nil, err
 	}
-	before, err := probe.read(ctx, o.Settle)
+	before, err := probe.read(ctx, o.MemorySettle)
 	if err != nil {
 		return nil, err
 	}
@@ -45,19 +45,19 @@ func Idle(ctx context.Context, o Options, users []*User) (*Report, error) {
 	opening := time.Now()
 	err = crowd.fill(sockets)
 	took := time.Since(opening)
+	held := readUsage(o.Processes)
 	if err == nil {
 		err = pauseFor(ctx, o.Duration)
 	}
+	held = readUsage(o.Processes).minus(held)
 	stop()
 	if err != nil {
 		return nil, err
 	}
-	usageBefore, idleFrom := readUsage(o.Processes), time.Now()
-	after, err := probe.read(ctx, o.Settle)
+	after, err := probe.read(ctx, o.MemorySettle)
 	if err != nil {
 		return nil, err
 	}
-	used, idleFor := readUsage(o.Processes).minus(usageBefore), time.Since(idleFrom)
 
 	report := &Report{Scenario: "idle", Started: started, Errors: crowd.errors.snapshot()}
 	open := crowd.open.Load()
@@ -78,10 +78,8 @@ func Idle(ctx context.Context, o Options, users []*User) (*Report, error) {
 		report.add("rss_before_mb", float64(before.rss)/(1<<20))
 		report.add("rss_after_mb", float64(after.rss)/(1<<20))
 	}
-	for name, t := range used.processes {
-		if name == "server" {
-			report.add("server_idle_cpu_pct", 100*t.Seconds()/idleFor.Seconds())
-		}
+	if t, ok := held.processes["server"]; ok {
+		report.add("server_idle_cpu_pct", 100*t.Seconds()/o.Duration.Seconds())
 	}
 	return report, nil
 }

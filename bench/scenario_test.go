@@ -137,7 +137,7 @@ func TestRate(t *testing.T) {
 func TestIdle(t *testing.T) {
 	f := newFakeService(t)
 	o := quick(f)
-	o.Duration, o.Settle, o.ServerPID = 10*time.Millisecond, 10*time.Millisecond, os.Getpid()
+	o.Duration, o.MemorySettle, o.ServerPID = 10*time.Millisecond, 10*time.Millisecond, os.Getpid()
 	r := measureOne(t, o, "idle")
 	if value(t, r, "connections") != 30 || value(t, r, "closed_early") != 0 || len(r.Errors) > 0 {
 		t.Errorf("got %+v, errors %v", r.Figures, r.Errors)
@@ -202,7 +202,7 @@ func TestCommandLine(t *testing.T) {
 	f := newFakeService(t)
 	file := filepath.Join(t.TempDir(), "out", "figures.json")
 	parsed, err := parser.Parse([]string{
-		"bench", "--url", f.URL, "--suite", "--repeat=2", "--clients=3", "--duration=50ms", "--warmup=0s", "--settle=50ms",
+		"bench", "--url", f.URL, "--suite", "--repeat=2", "--clients=3", "--duration=50ms", "--warmup=0s", "--memory-settle=50ms",
 		"--connections=5", "--rate=100", "--watch", "other=1", "--server-pid=1", "--json", file,
 	})
 	if err != nil {
@@ -230,6 +230,7 @@ func TestCommandLine(t *testing.T) {
 		t.Fatalf("got %s, %v", text, err)
 	}
 	f.losePush = 1
+	cli.Bench.Settle = 0
 	cli.Bench.Suite, cli.Bench.Scenario = false, "send"
 	if err := cli.Bench.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "lost") {
 		t.Errorf("got %v, want an error that tells of the loss", err)

@@ -116,7 +116,7 @@ func (s *suite) backend(ctx context.Context, name, dir string) (reports []*bench
 
 	options := bench.Options{
 		URL: []string{server.url()}, AdminURL: server.adminURL(), ServerPID: server.process.Pid(), Processes: watched,
-		Clients: s.Clients, SetupParallel: s.SetupParallel, Duration: s.Duration, Warmup: s.Warmup, Settle: 15 * time.Second,
+		Clients: s.Clients, SetupParallel: s.SetupParallel, Duration: s.Duration, Warmup: s.Warmup, Settle: 15 * time.Second, MemorySettle: 15 * time.Second,
 		Timeout: 10 * time.Second, Rate: s.Rate, Text: 64, Connections: s.Connections, IdleUsers: 100,
 	}
 	// A fresh process for the idle sockets: what sending and hashing passwords took isn't in their baseline.
