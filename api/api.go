@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -13,6 +14,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"ackbox/service"
+	"ackbox/ws"
 )
 
 // Bounds of a request's body.
@@ -23,11 +25,17 @@ const (
 
 // Deps is what the edge calls. main fills it; a missing part fails at start.
 type Deps struct {
-	Auth   *service.Auth
-	Users  *service.Users
-	Blocks Blocks
-	IDs    IDs
-	Ready  Ready
+	Auth          *service.Auth
+	Users         *service.Users
+	Blocks        Blocks
+	Messages      *service.Messages
+	Mailboxes     *service.Mailboxes
+	Conversations *service.Conversations
+	Devices       *service.Devices
+	Delivery      *service.Delivery
+	Sockets       *ws.Hub
+	IDs           IDs
+	Ready         Ready
 
 	Log            *slog.Logger
 	Metrics        http.Handler // nil: metrics are elsewhere
@@ -39,13 +47,14 @@ type Deps struct {
 
 // API is the edge, ready to serve.
 type API struct {
-	deps    Deps
-	engine  *gin.Engine
-	huma    huma.API
-	limits  *limits
-	origins map[string]bool
-	log     *slog.Logger
-	request requestNames
+	deps     Deps
+	engine   *gin.Engine
+	huma     huma.API
+	limits   *limits
+	draining atomic.Bool
+	origins  map[string]bool
+	log      *slog.Logger
+	request  requestNames
 }
 
 // New builds the edge: middleware, then every route, then the descriptions of them.
@@ -70,10 +79,15 @@ func New(deps Deps) (*API, error) {
 		a.registerAuth,
 		a.registerUsers,
 		a.registerBans,
+		a.registerMessages,
+		a.registerMailbox,
+		a.registerConversations,
+		a.registerDevices,
 		a.registerIDs,
 	} {
 		register(a.huma)
 	}
+	a.engine.GET(streamPath, a.stream)
 	if err := a.describe(); err != nil {
 		return nil, err
 	}
@@ -82,6 +96,9 @@ func New(deps Deps) (*API, error) {
 
 // Handler serves everything.
 func (a *API) Handler() http.Handler { return a.engine }
+
+// Drain makes new sockets go elsewhere: the first step of an orderly end.
+func (a *API) Drain() { a.draining.Store(true) }
 
 // route adds a call. Without Security it needs an access token; every call may
 // answer with a Problem.

@@ -2,6 +2,7 @@ package api
 
 import (
 	"cmp"
+	"net/http"
 	"reflect"
 	"slices"
 	"strings"
@@ -77,6 +78,23 @@ func registerFrames(r huma.Registry) {
 		union.Discriminator.Mapping[f.kind] = s.Ref
 	}
 	r.Map()["Frame"] = union
+}
+
+// streamOperation is the stream as far as OpenAPI can tell: the request for it.
+func streamOperation() *huma.Operation {
+	op := &huma.Operation{
+		OperationID: "open-stream", Method: http.MethodGet, Path: streamPath, Tags: []string{"stream"}, Security: []map[string][]string{{"bearer": {}}, {}},
+		Summary: "Open the WebSocket that pushes", Description: streamDescription + " The frames are in /asyncapi.json. Without the header Authorization a ticket is needed.",
+		Responses: map[string]*huma.Response{"101": {Description: "Switching protocols"}, "default": {Ref: "#/components/responses/problem"}},
+	}
+	for _, p := range streamQuery {
+		s := &huma.Schema{Type: p.schema["type"].(string)} //nolint:errcheck,forcetypeassert // a literal above
+		if pattern, has := p.schema["pattern"].(string); has {
+			s.Pattern = pattern
+		}
+		op.Parameters = append(op.Parameters, &huma.Param{Name: p.Name, In: "query", Description: p.What, Required: p.Required, Schema: s})
+	}
+	return op
 }
 
 // asyncAPI is the AsyncAPI 3 description of the stream.

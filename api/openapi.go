@@ -76,6 +76,7 @@ func (a *API) describe() error {
 	if err := a.registerPages(); err != nil {
 		return err
 	}
+	a.huma.OpenAPI().AddOperation(streamOperation())
 	if openAPI, err = json.MarshalIndent(a.huma.OpenAPI(), "", "  "); err != nil {
 		return fmt.Errorf("openapi: %w", err)
 	}

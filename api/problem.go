@@ -172,11 +172,6 @@ func echo(location string, value any) any {
 			return nil
 		}
 		return v
-	case json.Number:
-		if len(v) > maxEchoed {
-			return nil
-		}
-		return v
 	case bool, float64, int, int64, uint64:
 		return v
 	}

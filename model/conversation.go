@@ -147,7 +147,10 @@ func (s *Store) LoadAudience(ctx context.Context, id ConversationID) (*Audience,
 	if err != nil {
 		return nil, fmt.Errorf("read members: %w", err)
 	}
-	if a.Members, err = scanAll(rows, func(r *sql.Rows) (u UserID, err error) { return u, r.Scan(&u) }); err != nil {
+	if a.Members, err = scanAll(rows, func(r *sql.Rows) (u UserID, err error) {
+		err = r.Scan(&u)
+		return u, err
+	}); err != nil {
 		return nil, err
 	}
 	if c.Kind == Direct && c.Low != c.High {
@@ -155,7 +158,10 @@ func (s *Store) LoadAudience(ctx context.Context, id ConversationID) (*Audience,
 		if err != nil {
 			return nil, fmt.Errorf("read blocks: %w", err)
 		}
-		if a.BlockedBy, err = scanAll(rows, func(r *sql.Rows) (u UserID, err error) { return u, r.Scan(&u) }); err != nil {
+		if a.BlockedBy, err = scanAll(rows, func(r *sql.Rows) (u UserID, err error) {
+			err = r.Scan(&u)
+			return u, err
+		}); err != nil {
 			return nil, err
 		}
 	}

@@ -50,7 +50,8 @@ type DeviceKey struct {
 const deviceColumns = "user_id, device_id, acked_seq, receipts_from, last_seen_at, created_at"
 
 func scanDevice(r *sql.Rows) (d Device, err error) {
-	return d, r.Scan(&d.UserID, &d.DeviceID, &d.Acked, &d.ReceiptsFrom, &d.LastSeenAt, &d.CreatedAt)
+	err = r.Scan(&d.UserID, &d.DeviceID, &d.Acked, &d.ReceiptsFrom, &d.LastSeenAt, &d.CreatedAt)
+	return d, err
 }
 
 // Devices reads at most 500 devices by key; in a transaction their rows are locked.

@@ -33,7 +33,8 @@ func (s *Store) AcquireLease(ctx context.Context, want NodeID, holder, address s
 			return fmt.Errorf("read node leases: %w", err)
 		}
 		list, err := scanAll(rows, func(r *sql.Rows) (l Lease, err error) {
-			return l, r.Scan(&l.NodeID, &l.Holder, &l.IDsUntil, &l.ExpiresAt)
+			err = r.Scan(&l.NodeID, &l.Holder, &l.IDsUntil, &l.ExpiresAt)
+			return l, err
 		})
 		if err != nil {
 			return err

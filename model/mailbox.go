@@ -121,7 +121,8 @@ func (s *Store) Mailbox(ctx context.Context, user UserID, after int64, limit int
 	}
 	return scanAll(rows, func(r *sql.Rows) (e SeqMessage, err error) {
 		e.Message = new(Message)
-		return e, r.Scan(append([]any{&e.Seq}, e.Message.targets()...)...)
+		err = r.Scan(append([]any{&e.Seq}, e.Message.targets()...)...)
+		return e, err
 	})
 }
 
@@ -174,7 +175,10 @@ func (s *Store) SeqsOf(ctx context.Context, user UserID, after int64, ids []Mess
 	if err != nil {
 		return nil, fmt.Errorf("find mailbox entries: %w", err)
 	}
-	return scanAll(rows, func(r *sql.Rows) (seq int64, err error) { return seq, r.Scan(&seq) })
+	return scanAll(rows, func(r *sql.Rows) (seq int64, err error) {
+		err = r.Scan(&seq)
+		return seq, err
+	})
 }
 
 // Delivered is how far a user has received a conversation's messages of one sender.
@@ -211,7 +215,8 @@ func (s *Store) DeliveredIn(ctx context.Context, ranges []Range) ([]Delivered, e
 		return nil, fmt.Errorf("sum up acked entries: %w", err)
 	}
 	return scanAll(rows, func(r *sql.Rows) (d Delivered, err error) {
-		return d, r.Scan(&d.UserID, &d.ConversationID, &d.SenderID, &d.UpTo)
+		err = r.Scan(&d.UserID, &d.ConversationID, &d.SenderID, &d.UpTo)
+		return d, err
 	})
 }
 
@@ -228,7 +233,10 @@ func (s *Store) PendingByConversation(ctx context.Context, user UserID, after in
 	if err != nil {
 		return nil, fmt.Errorf("count pending entries: %w", err)
 	}
-	return scanAll(rows, func(r *sql.Rows) (p Pending, err error) { return p, r.Scan(&p.ConversationID, &p.Unread) })
+	return scanAll(rows, func(r *sql.Rows) (p Pending, err error) {
+		err = r.Scan(&p.ConversationID, &p.Unread)
+		return p, err
+	})
 }
 
 // PruneMailboxes deletes rows that every device seen since the given moment has
@@ -247,7 +255,8 @@ func (s *Store) PruneMailboxes(ctx context.Context, after UserID, seenSince Mill
 		acked int64
 	}
 	list, err := scanAll(rows, func(r *sql.Rows) (c candidate, err error) {
-		return c, r.Scan(&c.UserID, &c.Head, &c.Floor, &c.acked)
+		err = r.Scan(&c.UserID, &c.Head, &c.Floor, &c.acked)
+		return c, err
 	})
 	if err != nil {
 		return 0, 0, err

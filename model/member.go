@@ -47,7 +47,8 @@ func (s *Store) Members(ctx context.Context, id ConversationID, after UserID, li
 	}
 	return scanAll(rows, func(r *sql.Rows) (m *Member, err error) {
 		m = new(Member)
-		return m, r.Scan(m.targets()...)
+		err = r.Scan(m.targets()...)
+		return m, err
 	})
 }
 
@@ -178,7 +179,8 @@ func (s *Store) Views(ctx context.Context, user UserID, cursor ListCursor, only 
 	list, err := scanAll(rows, func(r *sql.Rows) (v *View, err error) {
 		v = new(View)
 		var last int64
-		return v, r.Scan(append(append(v.Conversation.targets(), v.Member.targets()...), &last)...)
+		err = r.Scan(append(append(v.Conversation.targets(), v.Member.targets()...), &last)...)
+		return v, err
 	})
 	if err != nil {
 		return nil, err

@@ -186,7 +186,8 @@ func (s *Store) SendKeys(ctx context.Context, keys []SendKey) ([]SendKey, error)
 		return nil, fmt.Errorf("read send keys: %w", err)
 	}
 	return scanAll(rows, func(r *sql.Rows) (k SendKey, err error) {
-		return k, r.Scan(&k.SenderID, &k.ClientMsgID, &k.MessageID, &k.ContentHash)
+		err = r.Scan(&k.SenderID, &k.ClientMsgID, &k.MessageID, &k.ContentHash)
+		return k, err
 	})
 }
 
@@ -241,7 +242,8 @@ func (m *Message) targets() []any {
 
 func scanMessage(r *sql.Rows) (m *Message, err error) {
 	m = new(Message)
-	return m, r.Scan(m.targets()...)
+	err = r.Scan(m.targets()...)
+	return m, err
 }
 
 // Messages reads messages by id; the order is the database's. Ids that do not exist

@@ -120,7 +120,7 @@ func (d *Delivery) each(fn func(*Session)) {
 // Opening is what is known about a device before its socket is upgraded.
 type Opening struct {
 	Key       model.DeviceKey
-	Family    int64
+	Family    model.FamilyID
 	ExpiresAt time.Time
 	Start     int64 // what is after it is pushed
 	Acked     int64 // the device's position
@@ -607,4 +607,16 @@ func spread(s *Session, limit time.Duration) time.Duration {
 // a code: the orderly end of a node.
 func (d *Delivery) CloseAll(code int, reason string, over time.Duration) {
 	d.each(func(s *Session) { s.close(code, reason, spread(s, over)) })
+}
+
+// Revoke closes the sockets of a login that has ended, on all nodes.
+func (d *Delivery) Revoke(user model.UserID, family model.FamilyID) {
+	d.Kick(user, func(s *Session) bool { return s.Family == family }, CloseToken, "the token was revoked")
+	d.relay.Revoked(user, family)
+}
+
+// Ban closes all sockets of an account, on all nodes.
+func (d *Delivery) Ban(user model.UserID) {
+	d.Kick(user, func(*Session) bool { return true }, CloseBanned, "the account is banned")
+	d.relay.Banned(user, true)
 }

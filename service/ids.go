@@ -54,7 +54,10 @@ type IDs struct {
 // NewIDs leases a node id (want, or any with -1). The first error says what to do.
 func NewIDs(ctx context.Context, store *model.Store, want model.NodeID, address string, clock func() time.Time, log *slog.Logger) (*IDs, error) {
 	ids := &IDs{store: store, log: log, address: address, want: want, clock: clock}
-	return ids, ids.acquire(ctx)
+	if err := ids.acquire(ctx); err != nil {
+		return nil, err
+	}
+	return ids, nil
 }
 
 func (g *IDs) acquire(ctx context.Context) error {

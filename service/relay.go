@@ -25,7 +25,8 @@ type Relay interface {
 	Frame(users []model.UserID, frame []byte)
 	Acked(key model.DeviceKey, upTo int64, single []int64)
 	Connected(key model.DeviceKey, connectionID string)
-	Revoked(user model.UserID, family int64)
+	Forgotten(key model.DeviceKey)
+	Revoked(user model.UserID, family model.FamilyID)
 	Banned(user model.UserID, banned bool)
 }
 
@@ -38,20 +39,21 @@ func (alone) Entries([]Committed)                   {}
 func (alone) Frame([]model.UserID, []byte)          {}
 func (alone) Acked(model.DeviceKey, int64, []int64) {}
 func (alone) Connected(model.DeviceKey, string)     {}
-func (alone) Revoked(model.UserID, int64)           {}
+func (alone) Forgotten(model.DeviceKey)             {}
+func (alone) Revoked(model.UserID, model.FamilyID)  {}
 func (alone) Banned(model.UserID, bool)             {}
 
 // event is what travels on a channel. One user's channel carries what concerns that
 // user; the channel of all nodes carries the rest.
 type event struct {
 	Node       string          `json:"n"`
-	Kind       string          `json:"k"` // entry, frame, ack, connect, revoke, ban, unban, join
+	Kind       string          `json:"k"` // entry, frame, ack, connect, forget, revoke, ban, unban, join
 	User       model.UserID    `json:"u,omitzero"`
 	Device     model.DeviceID  `json:"d,omitempty"`
 	Connection string          `json:"c,omitempty"`
 	Seq        int64           `json:"s,omitempty"`
 	Seqs       []int64         `json:"l,omitempty"`
-	Family     int64           `json:"f,omitempty"`
+	Family     model.FamilyID  `json:"f,omitempty"`
 	Payload    json.RawMessage `json:"p,omitempty"`
 }
 
@@ -65,7 +67,7 @@ const (
 
 // RelayHooks is what a node does with the events that do not concern a session's frames.
 type RelayHooks struct {
-	Revoked func(family int64)
+	Revoked func(family model.FamilyID)
 	Banned  func(user model.UserID, banned bool)
 	// Resubscribed is called after a break of the subscription: events may be missing.
 	Resubscribed func()
@@ -164,8 +166,13 @@ func (r *RedisRelay) Connected(key model.DeviceKey, connectionID string) {
 	r.user(key.UserID, event{Kind: "connect", Device: key.DeviceID, Connection: connectionID})
 }
 
+// Forgotten makes other nodes close the device's socket.
+func (r *RedisRelay) Forgotten(key model.DeviceKey) {
+	r.user(key.UserID, event{Kind: "forget", Device: key.DeviceID})
+}
+
 // Revoked tells all nodes that a login has ended.
-func (r *RedisRelay) Revoked(user model.UserID, family int64) {
+func (r *RedisRelay) Revoked(user model.UserID, family model.FamilyID) {
 	r.put(nodesChannel, event{Kind: "revoke", User: user, Family: family})
 }
 
@@ -297,6 +304,8 @@ func (r *RedisRelay) handle(m *redis.Message) {
 		d.Settle(model.DeviceKey{UserID: e.User, DeviceID: e.Device}, e.Seq, e.Seqs)
 	case "connect":
 		d.Kick(e.User, func(s *Session) bool { return s.Key.DeviceID == e.Device && s.ConnectionID != e.Connection }, CloseReplaced, "the same device connected again")
+	case "forget":
+		d.Kick(e.User, func(s *Session) bool { return s.Key.DeviceID == e.Device }, CloseToken, "the device was removed")
 	case "revoke":
 		r.hooks.Revoked(e.Family)
 		d.Kick(e.User, func(s *Session) bool { return s.Family == e.Family }, CloseToken, "the token was revoked")

@@ -75,7 +75,7 @@ func (s sessionState) String() string {
 type Session struct {
 	Key          model.DeviceKey
 	ConnectionID string
-	Family       int64 // the login whose tokens opened it
+	Family       model.FamilyID // the login whose tokens opened it
 	ExpiresAt    time.Time
 	socket       Socket
 	delivery     *Delivery

@@ -75,6 +75,7 @@ func (s *Users) Search(ctx context.Context, prefix string) ([]model.User, error)
 // Ban shuts an account out: its sessions end, its sockets close, it cannot log in.
 // Repeating it changes nothing. An admin cannot be banned: CodeForbidden.
 func (s *Users) Ban(ctx context.Context, id model.UserID) error {
+	var ended []model.FamilyID
 	err := s.store.Tx(ctx, func(tx *model.Store) error {
 		user, err := tx.LockUser(ctx, id)
 		if err != nil {
@@ -90,11 +91,14 @@ func (s *Users) Ban(ctx context.Context, id model.UserID) error {
 			}
 		}
 		// The families carry the ban to the other nodes, which read what has ended.
-		_, err = tx.RevokeFamiliesOf(ctx, id, now)
+		ended, err = tx.RevokeFamiliesOf(ctx, id, now)
 		return err
 	})
 	if err != nil {
 		return fmt.Errorf("ban: %w", err)
+	}
+	for _, family := range ended {
+		s.auth.Revoked(family)
 	}
 	s.auth.banned(ctx, id)
 	return nil

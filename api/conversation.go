@@ -1,0 +1,198 @@
+package api
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"ackbox/model"
+)
+
+// Conversation is a conversation as the caller sees it.
+type Conversation struct {
+	ConversationID model.ConversationID `json:"conversation_id"`
+	Kind           string               `json:"kind" enum:"direct,group"`
+	Name           string               `json:"name"`
+	AvatarURL      string               `json:"avatar_url"`
+	PeerID         *model.UserID        `json:"peer_id,omitempty" doc:"Direct conversations only"`
+	MemberCount    int64                `json:"member_count"`
+	Head           int64                `json:"head" doc:"Its highest conversation_seq"`
+	Delivery       string               `json:"delivery" enum:"mailbox,log"`
+	LastMessage    lastMessage          `json:"last_message"`
+	Unread         int64                `json:"unread" doc:"Messages of others after read_seq"`
+	ReadSeq        int64                `json:"read_seq" doc:"Mine"`
+	JoinedSeq      int64                `json:"joined_seq" doc:"I see what is after it"`
+	Muted          bool                 `json:"muted"`
+	Pinned         bool                 `json:"pinned"`
+	UpdatedAt      model.Millis         `json:"updated_at"`
+}
+
+// MemberPosition is how far a member has received and read.
+type MemberPosition struct {
+	UserID       model.UserID `json:"user_id"`
+	DeliveredSeq int64        `json:"delivered_seq"`
+	ReadSeq      int64        `json:"read_seq"`
+}
+
+type (
+	conversationPath struct {
+		ConversationID Param[model.ConversationID] `path:"conversation_id"`
+	}
+	conversationOutput struct{ Body Conversation }
+	conversationsInput struct {
+		Cursor string `query:"cursor" maxLength:"64" doc:"next_cursor of the page before"`
+		Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
+	}
+	conversationsOutput struct {
+		Body struct {
+			Conversations []Conversation `json:"conversations" doc:"Newest activity first"`
+			NextCursor    string         `json:"next_cursor,omitempty"`
+			HasMore       bool           `json:"has_more"`
+		}
+	}
+	historyInput struct {
+		conversationPath
+		AfterSeq  optionalSeq `query:"after_seq" doc:"Ascending from there"`
+		BeforeSeq optionalSeq `query:"before_seq" doc:"Descending from there"`
+		Limit     int         `query:"limit" minimum:"1" maximum:"200" default:"50"`
+	}
+	historyOutput struct {
+		Body struct {
+			Messages []encodedMessage `json:"messages"`
+			Head     int64            `json:"head"`
+			HasMore  bool             `json:"has_more"`
+		}
+	}
+	receiptsOutput struct {
+		Body struct {
+			Members []MemberPosition `json:"members"`
+		}
+	}
+	readInput struct {
+		conversationPath
+		Body struct {
+			UpTo int64 `json:"up_to" minimum:"0" doc:"A conversation_seq"`
+		}
+	}
+	readOutput struct {
+		Body struct {
+			ReadSeq int64 `json:"read_seq"`
+		}
+	}
+)
+
+func (a *API) registerConversations(h huma.API) {
+	tags := []string{"conversations"}
+	route(h, huma.Operation{
+		OperationID: "list-conversations", Method: http.MethodGet, Path: "/v1/conversations", Tags: tags, Summary: "My conversations",
+	}, func(ctx context.Context, in *conversationsInput) (*conversationsOutput, error) {
+		cursor, err := parseCursor(in.Cursor)
+		if err != nil {
+			return nil, err
+		}
+		me := CallerFrom(ctx).UserID
+		list, more, err := a.deps.Conversations.List(ctx, me, cursor, in.Limit)
+		if err != nil {
+			return nil, err
+		}
+		out := &conversationsOutput{}
+		out.Body.Conversations = make([]Conversation, len(list))
+		for i, v := range list {
+			out.Body.Conversations[i] = conversationOf(me, v)
+		}
+		if out.Body.HasMore = more; more {
+			last := list[len(list)-1]
+			out.Body.NextCursor = formatCursor(model.ListCursor{UpdatedAt: last.UpdatedAt, ID: last.Conversation.ID})
+		}
+		return out, nil
+	})
+	route(h, huma.Operation{
+		OperationID: "get-conversation", Method: http.MethodGet, Path: "/v1/conversations/{conversation_id}", Tags: tags, Summary: "One conversation",
+	}, func(ctx context.Context, in *conversationPath) (*conversationOutput, error) {
+		me := CallerFrom(ctx).UserID
+		v, err := a.deps.Conversations.Get(ctx, me, in.ConversationID.ID)
+		if err != nil {
+			return nil, err
+		}
+		return &conversationOutput{conversationOf(me, v)}, nil
+	})
+	route(h, huma.Operation{
+		OperationID: "get-history", Method: http.MethodGet, Path: "/v1/conversations/{conversation_id}/messages", Tags: tags, Summary: "Its messages",
+		Description: "Ascending after after_seq, descending before before_seq, the newest page without either.",
+	}, func(ctx context.Context, in *historyInput) (*historyOutput, error) {
+		if in.AfterSeq.set != nil && in.BeforeSeq.set != nil {
+			return nil, model.Invalid("query.before_seq", "want one of after_seq and before_seq", *in.BeforeSeq.set)
+		}
+		list, head, more, err := a.deps.Conversations.History(ctx, CallerFrom(ctx).UserID, in.ConversationID.ID, in.AfterSeq.set, in.BeforeSeq.set, in.Limit)
+		if err != nil {
+			return nil, err
+		}
+		out := &historyOutput{}
+		out.Body.Messages, out.Body.Head, out.Body.HasMore = make([]encodedMessage, len(list)), head, more
+		for i, m := range list {
+			out.Body.Messages[i] = encoded(m)
+		}
+		return out, nil
+	})
+	route(h, huma.Operation{
+		OperationID: "get-receipts", Method: http.MethodGet, Path: "/v1/conversations/{conversation_id}/receipts", Tags: tags, Summary: "Who has received and read how far",
+	}, func(ctx context.Context, in *conversationPath) (*receiptsOutput, error) {
+		members, err := a.deps.Conversations.Receipts(ctx, CallerFrom(ctx).UserID, in.ConversationID.ID)
+		if err != nil {
+			return nil, err
+		}
+		out := &receiptsOutput{}
+		out.Body.Members = make([]MemberPosition, len(members))
+		for i, m := range members {
+			out.Body.Members[i] = MemberPosition{UserID: m.UserID, DeliveredSeq: m.DeliveredSeq, ReadSeq: m.ReadSeq}
+		}
+		return out, nil
+	})
+	route(h, huma.Operation{
+		OperationID: "read-conversation", Method: http.MethodPost, Path: "/v1/conversations/{conversation_id}/read", Tags: tags, DefaultStatus: http.StatusOK,
+		Summary: "I have read up to here", Description: "Forward only.",
+	}, func(ctx context.Context, in *readInput) (*readOutput, error) {
+		readSeq, err := a.deps.Conversations.Read(ctx, CallerFrom(ctx).UserID, in.ConversationID.ID, in.Body.UpTo)
+		if err != nil {
+			return nil, err
+		}
+		out := &readOutput{}
+		out.Body.ReadSeq = readSeq
+		return out, nil
+	})
+}
+
+func conversationOf(me model.UserID, v *model.View) Conversation {
+	c := Conversation{
+		ConversationID: v.Conversation.ID, Kind: string(v.Kind), Name: v.Name, AvatarURL: v.AvatarURL, MemberCount: v.MemberCount, Head: v.Head,
+		Delivery: string(v.Delivery), LastMessage: lastMessage{encoded(v.Last)}, Unread: v.Unread, ReadSeq: v.ReadSeq, JoinedSeq: v.JoinedSeq, Muted: v.Muted, Pinned: v.Pinned, UpdatedAt: v.UpdatedAt,
+	}
+	if v.Kind == model.Direct {
+		peer := v.Peer(me)
+		c.PeerID = &peer
+	}
+	return c
+}
+
+// A cursor is opaque to clients: the activity and id of the last conversation seen.
+func formatCursor(c model.ListCursor) string {
+	return base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, "%d.%d", c.UpdatedAt, c.ID))
+}
+
+func parseCursor(s string) (c model.ListCursor, err error) {
+	if s == "" {
+		return c, nil
+	}
+	text, err := base64.RawURLEncoding.DecodeString(s)
+	if err == nil {
+		var rest string
+		n, _ := fmt.Sscanf(string(text), "%d.%d%s", &c.UpdatedAt, &c.ID, &rest)
+		if n == 2 && c.ID > 0 && c.UpdatedAt >= 0 {
+			return c, nil
+		}
+	}
+	return model.ListCursor{}, model.Invalid("query.cursor", "is not a next_cursor of this list", s)
+}

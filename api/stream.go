@@ -1,0 +1,122 @@
+package api
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gin-gonic/gin"
+	"github.com/gorilla/websocket"
+
+	"ackbox/model"
+	"ackbox/service"
+	"ackbox/ws"
+)
+
+// Origins says whether a socket's Origin may connect, for ws.NewHub.
+func Origins(allowed []string) func(*http.Request) bool {
+	a := &API{origins: originSet(allowed)}
+	return a.originAllowed
+}
+
+// stream is GET /v1/ws. Everything that can be refused is refused before the upgrade, as
+// a plain HTTP answer; after it the socket belongs to the hub and this handler returns.
+func (a *API) stream(c *gin.Context) {
+	opening, err := a.open(c)
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	err = a.deps.Sockets.Serve(c.Writer, c.Request, func(conn *ws.Conn) (ws.Session, func()) {
+		session := a.deps.Delivery.Join(conn, opening)
+		return session, func() { a.deps.Delivery.Leave(session) }
+	})
+	switch {
+	case errors.Is(err, ws.ErrFull):
+		a.fail(c, &model.Error{Code: model.CodeUnavailable, Detail: "this node has as many sockets as it may", RetryAfter: 5 * time.Second})
+	case errors.Is(err, ws.ErrClosing):
+		a.fail(c, draining())
+	case err != nil: // the handshake failed and was answered
+		a.log.Debug("socket", "error", err)
+	}
+}
+
+func draining() error {
+	return &model.Error{Code: model.CodeDraining, Detail: "this node is stopping", RetryAfter: time.Second}
+}
+
+// open checks a request for a socket and reads where its device stands.
+func (a *API) open(c *gin.Context) (o service.Opening, err error) {
+	if a.draining.Load() {
+		return o, draining()
+	}
+	if !a.originAllowed(c.Request) {
+		return o, model.NewError(model.CodeOriginNotAllowed, "this origin is not in ACKBOX_ALLOWED_ORIGINS")
+	}
+	query := c.Request.URL.Query()
+	caller, err := a.streamCaller(c, query)
+	if err != nil {
+		return o, err
+	}
+	if err := a.limits.user.take(caller.UserID); err != nil {
+		return o, err
+	}
+	key, lastSeq, lastID, err := position(query)
+	if err != nil {
+		return o, err
+	}
+	if !websocket.IsWebSocketUpgrade(c.Request) {
+		c.Header("Upgrade", "websocket")
+		return o, model.Invalid("header.Upgrade", "this path speaks WebSocket", c.GetHeader("Upgrade"))
+	}
+	key.UserID = caller.UserID
+	o, err = a.deps.Mailboxes.Open(c.Request.Context(), key, lastSeq, lastID)
+	o.Family, o.ExpiresAt = caller.FamilyID, caller.ExpiresAt
+	return o, err
+}
+
+// ticketProtocol marks a ticket among the subprotocols, for browsers that keep it out
+// of the address.
+const ticketProtocol = "ticket."
+
+// streamCaller is who connects: by ticket, or by header.
+func (a *API) streamCaller(c *gin.Context, query url.Values) (service.Claims, error) {
+	ticket := query.Get("ticket")
+	for _, protocol := range websocket.Subprotocols(c.Request) {
+		if value, ok := strings.CutPrefix(protocol, ticketProtocol); ok {
+			ticket = value
+		}
+	}
+	if ticket != "" {
+		return a.deps.Auth.RedeemTicket(c.Request.Context(), ticket)
+	}
+	return a.bearerOf(c)
+}
+
+// position reads device_id, last_seq and last_id.
+func position(query url.Values) (key model.DeviceKey, lastSeq *int64, lastID model.MessageID, err error) {
+	device := query.Get("device_id")
+	if !model.ValidDeviceID(device) {
+		return key, nil, 0, model.Invalid("query.device_id", "want 1 to 64 of A-Z a-z 0-9 . _ -", device)
+	}
+	key.DeviceID = model.DeviceID(device)
+	if text := query.Get("last_seq"); query.Has("last_seq") {
+		n, err := strconv.ParseInt(text, 10, 64)
+		if err != nil || n < 0 {
+			return key, nil, 0, model.Invalid("query.last_seq", "want an integer of 0 or more", text)
+		}
+		lastSeq = &n
+	}
+	if text := query.Get("last_id"); query.Has("last_id") {
+		if lastID, err = model.ParseID[model.MessageID](text); err != nil {
+			return key, nil, 0, model.Invalid("query.last_id", "want an id: a string of decimal digits", text)
+		}
+		if lastSeq == nil {
+			return key, nil, 0, model.Invalid("query.last_seq", "last_id needs last_seq", nil)
+		}
+	}
+	return key, lastSeq, lastID, nil
+}

@@ -1,0 +1,426 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"ackbox/api"
+	"ackbox/config"
+	"ackbox/job"
+	"ackbox/model"
+	"ackbox/service"
+	"ackbox/ws"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/redis/go-redis/v9"
+)
+
+const (
+	// shutdownTime bounds the orderly end.
+	shutdownTime = 10 * time.Second
+	// returnSpread is the time over which the clients of a stopping node are asked to come back.
+	returnSpread = 3 * time.Second
+	maxSockets   = 200_000
+)
+
+// server is the whole program: what newServer built in order, run serves, and close ends in
+// reverse.
+type server struct {
+	config   *config.Config
+	log      *slog.Logger
+	registry *prometheus.Registry
+	store    *model.Store
+	redis    redis.UniversalClient
+	ids      *service.IDs
+	auth     *service.Auth
+	writer   *service.Writer
+	acker    *service.Acker
+	window   *service.Window
+	delivery *service.Delivery
+	relay    *service.RedisRelay // nil on SQLite: there is no other node
+	hub      *ws.Hub
+	api      *api.API
+	jobs     *job.Runner
+	public   *http.Server
+	admin    *http.Server // nil unless configured
+	listener net.Listener
+	adminL   net.Listener
+	draining atomic.Bool
+	closers  []closer // in order of construction
+}
+
+type closer struct {
+	name string
+	fn   func(ctx context.Context) error
+}
+
+func (s *server) onClose(name string, fn func(ctx context.Context) error) {
+	s.closers = append(s.closers, closer{name, fn})
+}
+
+func storeOptions(c *config.Config, log *slog.Logger) model.Options {
+	o := model.Options{MySQLDSN: c.MySQLDSN, Log: log}
+	if c.MySQLDSN == "" {
+		o.SQLitePath = sqlitePath(c)
+	}
+	return o
+}
+
+// newServer builds everything. When a part fails, what was built before is ended.
+func newServer(ctx context.Context, c *config.Config) (s *server, err error) {
+	s = &server{config: c, registry: prometheus.NewRegistry()}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.close(context.WithoutCancel(ctx)))
+		}
+	}()
+	if s.log, err = newLog(c.LogLevel); err != nil {
+		return s, err
+	}
+	s.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	for _, build := range []func(context.Context) error{s.openStore, s.openRedis, s.buildCore, s.buildEdge, s.buildJobs} {
+		if err := build(ctx); err != nil {
+			return s, err
+		}
+	}
+	return s, nil
+}
+
+func newLog(level string) (*slog.Logger, error) {
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(level)); err != nil {
+		return nil, fmt.Errorf("ACKBOX_LOG_LEVEL: %w", err)
+	}
+	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: l})), nil
+}
+
+func (s *server) openStore(ctx context.Context) (err error) {
+	if s.store, err = model.Open(ctx, storeOptions(s.config, s.log)); err != nil {
+		return err
+	}
+	s.onClose("store", func(context.Context) error { return s.store.Close() })
+	if err := s.store.Migrate(ctx); err != nil {
+		return err
+	}
+	warnings, err := s.store.Warnings(ctx)
+	if err != nil {
+		return err
+	}
+	for _, w := range warnings {
+		s.log.Warn("unsafe database setting", "setting", w)
+	}
+	return nil
+}
+
+func (s *server) openRedis(ctx context.Context) error {
+	if len(s.config.RedisURL) == 0 {
+		embedded, err := newEmbeddedRedis()
+		if err != nil {
+			return err
+		}
+		s.onClose("embedded redis", func(context.Context) error { embedded.stop(); return nil })
+		s.redis = redis.NewClient(&redis.Options{Addr: embedded.addr(), DisableIdentity: true, MaxRetries: -1})
+	} else {
+		options := &redis.UniversalOptions{DialTimeout: 2 * time.Second, ReadTimeout: time.Second, WriteTimeout: time.Second, MaxRetries: -1, DisableIdentity: true}
+		for i, u := range s.config.RedisURL {
+			o, err := redis.ParseURL(u)
+			if err != nil {
+				return fmt.Errorf("ACKBOX_REDIS_URL: %w", err)
+			}
+			options.Addrs = append(options.Addrs, o.Addr)
+			if i == 0 {
+				options.Username, options.Password, options.DB, options.TLSConfig = o.Username, o.Password, o.DB, o.TLSConfig
+			}
+		}
+		s.redis = redis.NewUniversalClient(options)
+		if err := s.redis.Ping(ctx).Err(); err != nil {
+			s.log.Warn("Redis does not answer; going on without it until it does", "error", err)
+		}
+	}
+	s.onClose("redis", func(context.Context) error { return s.redis.Close() })
+	return nil
+}
+
+// secret is the configured one, or the one that was made at the first start and is
+// kept in the data folder.
+func (s *server) secret() ([]byte, error) {
+	if s.config.JWTSecret != "" {
+		return []byte(s.config.JWTSecret), nil
+	}
+	path := filepath.Join(s.config.DataDir, "jwt-secret")
+	text, err := os.ReadFile(path) //nolint:gosec // the operator's folder
+	if err == nil && len(strings.TrimSpace(string(text))) >= config.MinSecret {
+		return []byte(strings.TrimSpace(string(text))), nil
+	}
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("secret in the data folder: %w", err)
+	}
+	fresh := make([]byte, 32)
+	if _, err := rand.Read(fresh); err != nil {
+		return nil, fmt.Errorf("make a secret: %w", err)
+	}
+	secret := hex.EncodeToString(fresh)
+	if err := os.WriteFile(path, []byte(secret+"\n"), 0o600); err != nil {
+		return nil, fmt.Errorf("keep the secret in the data folder: %w", err)
+	}
+	return []byte(secret), nil
+}
+
+func (s *server) buildCore(ctx context.Context) (err error) {
+	c, clock := s.config, time.Now
+	if s.ids, err = service.NewIDs(ctx, s.store, model.NodeID(c.NodeID), c.HTTPAddr, clock, s.log); err != nil {
+		return err
+	}
+	s.onClose("node lease", s.ids.Release)
+	secret, err := s.secret()
+	if err != nil {
+		return err
+	}
+	s.auth, err = service.NewAuth(service.AuthOptions{Store: s.store, IDs: s.ids, Redis: s.redis, Secret: secret, AccessTTL: c.AccessTokenTTL, RefreshTTL: c.RefreshTokenTTL})
+	if err != nil {
+		return err
+	}
+	node := strconv.FormatInt(int64(s.ids.Node()), 10)
+	s.delivery, err = service.NewDelivery(s.store, node, service.DeliveryOptions{
+		AckTimeout: c.AckTimeout, MaxAttempts: c.AckMaxAttempts, QueueSize: c.AckQueueSize, Heartbeat: c.Heartbeat, SlowTimeout: 10 * time.Second, PumpWorkers: 8, PumpCapacity: 65_536,
+	}, clock, s.log)
+	if err != nil {
+		return err
+	}
+	s.onClose("delivery", func(context.Context) error { s.delivery.Stop(); return nil })
+	if s.store.Dialect() == model.MySQL && len(c.RedisURL) > 0 {
+		s.relay = service.NewRedisRelay(s.redis, rand.Text(), s.delivery, service.RelayHooks{
+			Revoked:      func(family model.FamilyID) { s.auth.Revoked(family) },
+			Banned:       s.learnBan,
+			Resubscribed: func() { s.log.Info("the relay is back; the sweep looks at every session") },
+		}, s.log)
+		s.delivery.SetRelay(s.relay)
+		s.onClose("relay", func(context.Context) error { s.relay.Stop(); return nil })
+	}
+	s.auth.OnRevoked = func(_ context.Context, user model.UserID, family model.FamilyID) {
+		s.delivery.Revoke(user, family)
+	}
+	s.auth.OnBanned = func(_ context.Context, user model.UserID) { s.delivery.Ban(user) }
+	if err := s.auth.LoadRevoked(ctx); err != nil {
+		return err
+	}
+	audiences, err := service.NewAudiences(s.store)
+	if err != nil {
+		return err
+	}
+	s.acker = service.NewAcker(s.store, s.delivery, clock, s.log)
+	s.onClose("acks", func(context.Context) error { s.acker.Stop(); return nil })
+	s.writer = service.NewWriter(s.store, s.ids, audiences, clock, s.log, s.delivery.Committed)
+	s.onClose("writer", func(context.Context) error { s.writer.Stop(); return nil })
+	s.window = service.NewWindow(s.redis, c.IdempotencyWindow)
+	s.onClose("window", func(context.Context) error { s.window.Stop(); return nil })
+	service.RegisterMetrics(s.registry, s.writer, s.delivery)
+	return s.buildParts(ctx, audiences, clock)
+}
+
+func (s *server) learnBan(user model.UserID, banned bool) {
+	if banned {
+		s.auth.Banned(user)
+		return
+	}
+	s.auth.Unbanned(user)
+}
+
+// buildParts wires what the edge calls.
+func (s *server) buildParts(ctx context.Context, audiences *service.Audiences, clock func() time.Time) error {
+	users := service.NewUsers(s.store, s.auth)
+	if s.config.AdminUsername != "" {
+		if err := users.EnsureAdmin(ctx, s.config.AdminUsername, s.config.AdminPassword); err != nil {
+			return fmt.Errorf("first admin account: %w", err)
+		}
+	}
+	conversations, err := service.NewConversations(s.store, s.ids, audiences, s.delivery, clock)
+	if err != nil {
+		return err
+	}
+	s.hub = ws.NewHub(maxSockets, api.Origins(s.config.AllowedOrigins), s.log)
+	s.onClose("sockets", s.hub.Close)
+	metrics := promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{})
+	deps := api.Deps{
+		Auth: s.auth, Users: users, Blocks: conversations, IDs: s.ids, Ready: s.ready,
+		Messages:  service.NewMessages(s.store, s.ids, s.window, s.writer, audiences, conversations),
+		Mailboxes: service.NewMailboxes(s.store, s.acker, clock), Conversations: conversations,
+		Devices: service.NewDevices(s.store, s.delivery), Delivery: s.delivery, Sockets: s.hub,
+		Log: s.log, AllowedOrigins: s.config.AllowedOrigins, TrustedProxies: s.config.TrustedProxies, RateLimit: s.config.RateLimit == "on", Version: version,
+	}
+	if s.config.AdminAddr == "" {
+		deps.Metrics = metrics
+	} else {
+		s.admin = &http.Server{Handler: adminMux(metrics), ReadHeaderTimeout: 10 * time.Second}
+	}
+	s.api, err = api.New(deps)
+	return err
+}
+
+func adminMux(metrics http.Handler) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", metrics)
+	mux.HandleFunc("/debug/pprof/", pprof.Index)
+	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	return mux
+}
+
+func (s *server) buildEdge(ctx context.Context) (err error) {
+	var lc net.ListenConfig
+	if s.listener, err = lc.Listen(ctx, "tcp", s.config.HTTPAddr); err != nil {
+		return fmt.Errorf("ACKBOX_HTTP_ADDR: %w (is another process using the port?)", err)
+	}
+	s.public = &http.Server{Handler: s.api.Handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug)}
+	s.onClose("listener", func(ctx context.Context) error { return shutdown(ctx, s.public, s.listener) })
+	if s.admin != nil {
+		if s.adminL, err = lc.Listen(ctx, "tcp", s.config.AdminAddr); err != nil {
+			return fmt.Errorf("ACKBOX_ADMIN_ADDR: %w", err)
+		}
+		s.onClose("admin listener", func(ctx context.Context) error { return shutdown(ctx, s.admin, s.adminL) })
+	}
+	return nil
+}
+
+// shutdown answers what is in flight and ends the server. Closing the listener as well
+// covers a server that never served.
+func shutdown(ctx context.Context, server *http.Server, listener net.Listener) error {
+	err := server.Shutdown(ctx)
+	if closeErr := listener.Close(); closeErr != nil && !errors.Is(closeErr, net.ErrClosed) {
+		err = errors.Join(err, closeErr)
+	}
+	return err
+}
+
+func (s *server) buildJobs(context.Context) error {
+	s.jobs = job.NewRunner(s.log, s.registry)
+	for _, j := range []job.Job{
+		{Name: "retry", Every: time.Second, Run: s.delivery.Retry},
+		{Name: "tick", Every: time.Second, Run: s.delivery.Tick},
+		{Name: "sweep", Every: s.config.SweepInterval, Run: s.delivery.Sweep},
+		{Name: "lease", Every: 5 * time.Second, Run: s.renew},
+		{Name: "revocations", Every: 5 * time.Second, Run: s.auth.LoadRevoked},
+		{Name: "prune-tokens", Every: 10 * time.Minute, Run: s.auth.PruneTokens},
+		job.PruneMailboxes(s.store, time.Now, s.log),
+	} {
+		s.jobs.Add(j)
+	}
+	s.onClose("jobs", func(context.Context) error { s.jobs.Stop(); return nil })
+	return nil
+}
+
+// renew keeps the node id and counts the other nodes.
+func (s *server) renew(ctx context.Context) error {
+	if err := s.ids.Renew(ctx); err != nil {
+		return err
+	}
+	if s.relay == nil {
+		return nil
+	}
+	n, err := s.store.LiveNodes(ctx, model.MillisOf(time.Now()))
+	if err != nil {
+		return err
+	}
+	s.relay.SetPeers(n - 1)
+	return nil
+}
+
+// ready asks every dependency. Redis down is a state, not unreadiness: the product goes
+// on without it.
+func (s *server) ready(ctx context.Context) (list []api.Dependency, ok bool) {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	state := func(name string, err error) api.Dependency {
+		if err != nil {
+			return api.Dependency{Name: name, State: api.StateDown, Detail: "does not answer"}
+		}
+		return api.Dependency{Name: name, State: api.StateUp}
+	}
+	database := s.store.Ping(ctx)
+	list = []api.Dependency{state("database", database), state("redis", s.redis.Ping(ctx).Err())}
+	node := api.Dependency{Name: "node", State: api.StateUp}
+	if s.draining.Load() {
+		node.State = api.StateDraining
+	}
+	return append(list, node), database == nil && !s.draining.Load()
+}
+
+// run serves until ctx ends or a listener fails, then closes in order.
+func (s *server) run(ctx context.Context) error {
+	failed := make(chan error, 2)
+	serving := make(chan struct{}, 2)
+	serve := func(server *http.Server, listener net.Listener) {
+		go func() { // ended by close, awaited below
+			defer func() { serving <- struct{}{} }()
+			if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+				failed <- fmt.Errorf("serve: %w", err)
+			}
+		}()
+	}
+	s.jobs.Start()
+	serve(s.public, s.listener)
+	servers := 1
+	if s.admin != nil {
+		serve(s.admin, s.adminL)
+		servers++
+	}
+	s.greet()
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+	}
+	s.log.Info("stopping")
+	err = errors.Join(err, s.close(context.WithoutCancel(ctx)))
+	for range servers {
+		<-serving
+	}
+	return err
+}
+
+func (s *server) greet() {
+	base := "http://" + s.listener.Addr().String()
+	storage := "SQLite in " + s.config.DataDir
+	if s.config.MySQLDSN != "" {
+		storage = "MySQL"
+	}
+	s.log.Info("ackbox is ready", "version", version, "url", base, "docs", base+"/docs", "storage", storage, "node", s.ids.Node())
+}
+
+// close is the orderly end, the reverse of construction, within shutdownTime: not ready any
+// more; answer what is in flight; jobs; sockets with bye and 1001; then the core and the store.
+func (s *server) close(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, shutdownTime)
+	defer cancel()
+	s.draining.Store(true)
+	if s.api != nil {
+		s.api.Drain()
+	}
+	var errs []error
+	for i := len(s.closers) - 1; i >= 0; i-- {
+		c := s.closers[i]
+		if c.name == "sockets" {
+			s.delivery.CloseAll(service.CloseRestart, "the node is restarting", returnSpread)
+		}
+		if err := c.fn(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("closing %s: %w", c.name, err))
+		}
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,56 @@
+package service
+
+import (
+	"context"
+
+	"ackbox/model"
+)
+
+// Devices is what a user does with their devices.
+type Devices struct {
+	store    *model.Store
+	delivery *Delivery
+}
+
+// NewDevices wires the part.
+func NewDevices(store *model.Store, delivery *Delivery) *Devices {
+	return &Devices{store: store, delivery: delivery}
+}
+
+// DeviceState is a device, how much waits for it, and whether it is connected to this node.
+type DeviceState struct {
+	model.Device
+	Pending int64
+	Online  bool
+}
+
+// List is a user's devices, latest seen first.
+func (d *Devices) List(ctx context.Context, user model.UserID) ([]DeviceState, error) {
+	devices, err := d.store.DevicesOf(ctx, user)
+	if err != nil {
+		return nil, err
+	}
+	head, err := d.store.MailboxHead(ctx, user)
+	if err != nil {
+		return nil, err
+	}
+	online := map[model.DeviceID]bool{}
+	for _, s := range d.delivery.sessionsOf(user) {
+		online[s.Key.DeviceID] = true
+	}
+	list := make([]DeviceState, len(devices))
+	for i, device := range devices {
+		list[i] = DeviceState{Device: device, Pending: max(0, head.Head-max(device.Acked, head.Floor-1)), Online: online[device.DeviceID]}
+	}
+	return list, nil
+}
+
+// Forget deletes a device's position and closes its socket, on whichever node it is.
+func (d *Devices) Forget(ctx context.Context, key model.DeviceKey) error {
+	if err := d.store.DeleteDevice(ctx, key); err != nil {
+		return err
+	}
+	d.delivery.Kick(key.UserID, func(s *Session) bool { return s.Key == key }, CloseToken, "the device was removed")
+	d.delivery.relay.Forgotten(key)
+	return nil
+}
