@@ -2,6 +2,7 @@ package api
 
 import (
 	"cmp"
+	"maps"
 	"net/http"
 	"reflect"
 	"slices"
@@ -111,8 +112,9 @@ func asyncAPI(version string) map[string]any {
 	}
 	query, required := map[string]any{}, []string{}
 	for _, p := range streamQuery {
-		p.schema["description"] = p.What
-		query[p.Name] = p.schema
+		schema := maps.Clone(p.schema)
+		schema["description"] = p.What
+		query[p.Name] = schema
 		if p.Required {
 			required = append(required, p.Name)
 		}
