@@ -333,11 +333,11 @@ func canonical(t *testing.T, raw []byte) string {
 func badMailboxCalls(t *testing.T, s *system) {
 	_, bob, _ := filled(t, s, 3)
 	for _, query := range []string{
-		"after=-1", "after=abc", "after=1.5", "after=9223372036854775808", "after=+1", "after=0x1", "after=0&limit=0", "after=0&limit=201",
+		"after=-1", "after=abc", "after=1.5", "after=9223372036854775808", "after=0x1", "after=0&limit=0", "after=0&limit=201",
 		"after=0&limit=-1", "after=0&limit=abc", "after=0&limit=1e2", "limit=99999999999999999999",
 	} {
 		t.Run("GET "+query, func(t *testing.T) {
-			bob.answers(t, client.Request{Method: http.MethodGet, Path: "/v1/mailbox?" + strings.ReplaceAll(query, "+", "%2B")}, unprocessable)
+			bob.answers(t, client.Request{Method: http.MethodGet, Path: "/v1/mailbox?" + query}, unprocessable)
 		})
 	}
 	for _, query := range []string{"", "device_id=", "device_id=my%20phone", "device_id=" + strings.Repeat("d", 65), "device_id=%ff", "device_id=%00"} {

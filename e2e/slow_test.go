@@ -18,14 +18,15 @@ import (
 
 // slowReader: a device that doesn't read holds up nobody, is told or closed, and loses nothing.
 func slowReader(t *testing.T, s *system) {
-	const messages, size = 150, 60_000 // 9 MB: more than the socket buffers of both sides
+	const messages, size = 300, 60_000 // 18 MB, and more entries than may be in flight
 	alice, bob := s.user(t), s.user(t)
 	dialer := websocket.Dialer{NetDialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 		conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
 		if err != nil {
 			return nil, err
 		}
-		return conn, conn.(*net.TCPConn).SetReadBuffer(4096)
+		// Not less than a loopback segment: a smaller window is probed by timers, and the link itself would be the slow one.
+		return conn, conn.(*net.TCPConn).SetReadBuffer(256 << 10)
 	}}
 	address := s.server.WSURL + "/v1/ws?device_id=slow"
 	slow, _, err := dialer.DialContext(within(t, patience), address, http.Header{"Authorization": {"Bearer " + bob.AccessToken}})
