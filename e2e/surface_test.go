@@ -116,10 +116,12 @@ func descriptions(t *testing.T, s *system) {
 				security = *op.Security
 			}
 			open := len(security) == 0 || slices.ContainsFunc(security, func(way map[string][]string) bool { return len(way) == 0 })
-			if listed := slices.Contains(public, method+" "+path); open != listed {
+			// The socket's other way in is a ticket, a parameter and no security scheme: it may be described as optional.
+			ticketed := method+" "+path == "get /v1/ws"
+			if listed := slices.Contains(public, method+" "+path); open != listed && !ticketed {
 				t.Errorf("%s %s: described as public: %t, want %t", method, path, open, listed)
 			}
-			if open {
+			if open && !ticketed {
 				continue
 			}
 			request := client.Request{Method: strings.ToUpper(method), Path: parameter.ReplaceAllString(path, "1")}
