@@ -1,0 +1,9 @@
+package service_test
+
+import (
+	"testing"
+
+	"ackbox/internal/testenv"
+)
+
+func TestMain(m *testing.M) { testenv.Main(m) }
