@@ -23,6 +23,7 @@ var behaviours = []behaviour{
 	{"racing first messages make one conversation", racingFirstMessages},
 
 	{"a cursor reader sees no hole", cursorReader},
+	{"a page agrees with its head", pageAndHead},
 
 	{"mailbox paging", mailboxPaging},
 	{"mailbox sync acks the page before", mailboxSync},
