@@ -89,10 +89,9 @@ func streamOperation() *huma.Operation {
 		Responses: map[string]*huma.Response{"101": {Description: "Switching protocols"}, "default": {Ref: "#/components/responses/problem"}},
 	}
 	for _, p := range streamQuery {
-		s := &huma.Schema{Type: p.schema["type"].(string)} //nolint:errcheck,forcetypeassert // a literal above
-		if pattern, has := p.schema["pattern"].(string); has {
-			s.Pattern = pattern
-		}
+		s := &huma.Schema{}
+		s.Type, _ = p.schema["type"].(string)
+		s.Pattern, _ = p.schema["pattern"].(string)
 		op.Parameters = append(op.Parameters, &huma.Param{Name: p.Name, In: "query", Description: p.What, Required: p.Required, Schema: s})
 	}
 	return op

@@ -37,7 +37,7 @@ type requestNames struct {
 
 func newRequestNames() requestNames {
 	raw := make([]byte, 6)
-	rand.Read(raw) //nolint:errcheck // documented to never return an error
+	rand.Read(raw)
 	return requestNames{prefix: hex.EncodeToString(raw) + "-", count: &atomic.Uint64{}}
 }
 

@@ -12,8 +12,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/danielgtaylor/huma/v2"
 	"github.com/getkin/kin-openapi/openapi3"
 
+	"ackbox/model"
 	"ackbox/service"
 )
 
@@ -113,6 +115,28 @@ func TestEveryFrameIsDescribed(t *testing.T) {
 	}
 	if s := registry.Schema(reflect.TypeFor[service.Hello](), false, ""); slices.Contains(s.Required, "reset") {
 		t.Error("reset is not optional")
+	}
+}
+
+// TestMessagesAreAsDescribed encodes messages as they go out and checks them against
+// their description.
+func TestMessagesAreAsDescribed(t *testing.T) {
+	registry := newRegistry()
+	schema := registry.Schema(reflect.TypeFor[Message](), true, "")
+	full := model.Message{
+		ID: 1, ConversationID: 2, ConversationSeq: 3, SenderID: 4, ClientMsgID: "key-\u2028<\"", Type: model.TypeText, Body: `{"text":"hi"}`, Ext: `{"a":[1]}`, ReplyTo: 5,
+		CreatedAt: 1763700000123, RecalledAt: 1763700000456,
+	}
+	least := full
+	least.Ext, least.ReplyTo, least.RecalledAt = "", 0, 0
+	for name, m := range map[string]model.Message{"with everything": full, "with the least": least} {
+		var v any
+		must(t, json.Unmarshal(m.AppendJSON(nil), &v))
+		res := &huma.ValidateResult{}
+		huma.Validate(registry, schema, huma.NewPathBuffer(nil, 0), huma.ModeReadFromServer, v, res)
+		if len(res.Errors) > 0 {
+			t.Errorf("%s: %v in %s", name, res.Errors, m.AppendJSON(nil))
+		}
 	}
 }
 

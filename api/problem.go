@@ -1,9 +1,9 @@
 package api
 
 import (
+	"bytes"
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -201,13 +201,13 @@ func (a *API) fail(c *gin.Context, err error) {
 	p := &copied
 	p.finish(c)
 	c.Abort()
-	body, err := json.Marshal(p)
-	if err != nil {
+	var body bytes.Buffer
+	if err := encode(&body, p); err != nil {
 		c.Errors = append(c.Errors, &gin.Error{Err: fmt.Errorf("encode problem: %w", err), Type: gin.ErrorTypePrivate})
 		c.Status(http.StatusInternalServerError)
 		return
 	}
-	c.Data(p.Status, p.ContentType(""), append(body, '\n'))
+	c.Data(p.Status, p.ContentType(""), body.Bytes())
 }
 
 // refuse answers a request inside of huma's middleware with err.
@@ -278,12 +278,12 @@ func secretive(op *huma.Operation, location string) bool {
 }
 
 func init() {
-	//nolint:reassign // these variables are how huma is told of an error type
+	// These variables are how huma is told of an error type.
 	huma.NewError = func(status int, message string, errs ...error) huma.StatusError {
 		return humaProblem(nil, status, message, errs...)
 	}
-	huma.NewErrorWithContext = humaProblem //nolint:reassign // likewise
-	huma.ValidateStrictCasing = true       //nolint:reassign // "PASSWORD" is an unknown field, not the password
-	huma.DefaultArrayNullable = false      //nolint:reassign // our lists are [] when they are empty
+	huma.NewErrorWithContext = humaProblem
+	huma.ValidateStrictCasing = true  // "PASSWORD" is an unknown field, not the password
+	huma.DefaultArrayNullable = false // our lists are [] when they are empty
 	gin.SetMode(gin.ReleaseMode)
 }

@@ -125,7 +125,7 @@ func (t *accessTokens) parse(token string) (Claims, error) {
 // server keeps of them. (The random source of the runtime does not fail.)
 func newSecret() (value, hash string) {
 	raw := make([]byte, 32)
-	rand.Read(raw) //nolint:errcheck // documented to never return an error
+	rand.Read(raw)
 	value = base64.RawURLEncoding.EncodeToString(raw)
 	return value, hashSecret(value)
 }

@@ -104,9 +104,9 @@ func TestProfile(t *testing.T) {
 	onBothStores(t, func(t *testing.T, a *accounts) {
 		ada := a.register("ada")
 		name, avatar := "Ada 👋", "https://example.com/ada.png"
-		u, err := a.users.Update(t.Context(), ada.User.ID, service.Profile{DisplayName: &name, AvatarURL: &avatar})
+		_, err := a.users.Update(t.Context(), ada.User.ID, service.Profile{DisplayName: &name, AvatarURL: &avatar})
 		ok(t, err)
-		u, err = a.users.Update(t.Context(), ada.User.ID, service.Profile{})
+		u, err := a.users.Update(t.Context(), ada.User.ID, service.Profile{})
 		ok(t, err)
 		if u.DisplayName != name || u.AvatarURL != avatar {
 			t.Errorf("got %+v", u)
