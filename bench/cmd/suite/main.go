@@ -40,7 +40,7 @@ type suite struct {
 	Binary        string        `type:"path" help:"The ackbox binary; built from this work tree when not given."`
 	Env           []string      `help:"Further settings of the server, NAME=value."`
 	Out           string        `type:"path" default:"bench-out" help:"Folder for the figures as JSON, the servers' logs and the profile."`
-	Profile       bool          `help:"Also take a CPU profile of the server during the first send run of each backend, and print its top."`
+	Profile       bool          `help:"Also take a CPU profile of the server under send and rate on each backend, and print its top."`
 }
 
 func main() {
@@ -128,8 +128,8 @@ func (s *suite) backend(ctx context.Context, name, dir string) (reports []*bench
 		return o, nil
 	}
 	for _, scenario := range s.Scenarios {
-		if s.Profile && scenario == "send" {
-			if err := s.profile(ctx, name, server, options); err != nil {
+		if s.Profile && scenario != "idle" {
+			if err := s.profile(ctx, name, scenario, server, options); err != nil {
 				return reports, err
 			}
 		}
@@ -137,16 +137,16 @@ func (s *suite) backend(ctx context.Context, name, dir string) (reports []*bench
 	return bench.Measure(ctx, options, s.Scenarios, s.Repeat, restart)
 }
 
-// profile runs send once more, before what is measured, while the server profiles its CPU, and prints the functions at the
+// profile runs a scenario once more, before what is measured, while the server profiles its CPU, and prints the functions at the
 // top. The run's own figures are not used: profiling costs some percent.
-func (s *suite) profile(ctx context.Context, name string, server *server, o bench.Options) error {
-	path := filepath.Join(s.Out, name+".cpu.prof")
+func (s *suite) profile(ctx context.Context, name, scenario string, server *server, o bench.Options) error {
+	path := filepath.Join(s.Out, name+"."+scenario+".cpu.prof")
 	var taking sync.WaitGroup
 	var profileErr error
 	o.Started = func() {
 		taking.Go(func() { profileErr = server.profile(ctx, max(1, int(o.Duration.Seconds())), path) })
 	}
-	_, err := bench.Measure(ctx, o, []string{"send"}, 1, nil)
+	_, err := bench.Measure(ctx, o, []string{scenario}, 1, nil)
 	taking.Wait() // it ends with its seconds, the server or ctx
 	if err := errors.Join(err, profileErr); err != nil {
 		return fmt.Errorf("profile: %w", err)
@@ -156,7 +156,7 @@ func (s *suite) profile(ctx context.Context, name string, server *server, o benc
 	if err != nil {
 		return fmt.Errorf("pprof: %w", err)
 	}
-	note(strings.TrimSpace(string(text)))
+	note(fmt.Sprintf("%s, %s:\n%s", name, scenario, strings.TrimSpace(string(text))))
 	return nil
 }
 
