@@ -93,7 +93,7 @@ func newServer(ctx context.Context, c *config.Config) (s *server, err error) {
 		return s, err
 	}
 	s.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	for _, build := range []func(context.Context) error{s.openStore, s.openRedis, s.buildCore, s.buildEdge, s.buildJobs} {
+	for _, build := range []func(context.Context) error{s.openStore, s.openRedis, s.buildCore, s.buildJobs, s.buildEdge} {
 		if err := build(ctx); err != nil {
 			return s, err
 		}
@@ -163,7 +163,7 @@ func (s *server) secret() ([]byte, error) {
 		return []byte(s.config.JWTSecret), nil
 	}
 	path := filepath.Join(s.config.DataDir, "jwt-secret")
-	text, err := os.ReadFile(path) //nolint:gosec // the operator's folder
+	text, err := os.ReadFile(path)
 	if err == nil && len(strings.TrimSpace(string(text))) >= config.MinSecret {
 		return []byte(strings.TrimSpace(string(text))), nil
 	}
@@ -224,9 +224,9 @@ func (s *server) buildCore(ctx context.Context) (err error) {
 		return err
 	}
 	s.acker = service.NewAcker(s.store, s.delivery, clock, s.log)
-	s.onClose("acks", func(context.Context) error { s.acker.Stop(); return nil })
+	s.onClose("acks", s.acker.Stop)
 	s.writer = service.NewWriter(s.store, s.ids, audiences, clock, s.log, s.delivery.Committed)
-	s.onClose("writer", func(context.Context) error { s.writer.Stop(); return nil })
+	s.onClose("writer", s.writer.Stop)
 	s.window = service.NewWindow(s.redis, c.IdempotencyWindow)
 	s.onClose("window", func(context.Context) error { s.window.Stop(); return nil })
 	service.RegisterMetrics(s.registry, s.writer, s.delivery)
@@ -387,6 +387,11 @@ func (s *server) run(ctx context.Context) error {
 	case err = <-failed:
 	}
 	s.log.Info("stopping")
+	s.draining.Store(true)
+	s.api.Drain()
+	if s.config.DrainDelay > 0 { // the balancer sees /readyz and looks elsewhere
+		<-time.After(s.config.DrainDelay)
+	}
 	err = errors.Join(err, s.close(context.WithoutCancel(ctx)))
 	for range servers {
 		<-serving
@@ -404,14 +409,10 @@ func (s *server) greet() {
 }
 
 // close is the orderly end, the reverse of construction, within shutdownTime: not ready any
-// more; answer what is in flight; jobs; sockets with bye and 1001; then the core and the store.
+// more; answer what is in flight; jobs; sockets with bye and 1012; then the core and the store.
 func (s *server) close(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, shutdownTime)
 	defer cancel()
-	s.draining.Store(true)
-	if s.api != nil {
-		s.api.Drain()
-	}
 	var errs []error
 	for i := len(s.closers) - 1; i >= 0; i-- {
 		c := s.closers[i]

@@ -5,6 +5,8 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net/http"
+	"strconv"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -188,9 +190,11 @@ func parseCursor(s string) (c model.ListCursor, err error) {
 	}
 	text, err := base64.RawURLEncoding.DecodeString(s)
 	if err == nil {
-		var rest string
-		n, _ := fmt.Sscanf(string(text), "%d.%d%s", &c.UpdatedAt, &c.ID, &rest)
-		if n == 2 && c.ID > 0 && c.UpdatedAt >= 0 {
+		at, id, _ := strings.Cut(string(text), ".")
+		millis, atErr := strconv.ParseInt(at, 10, 64)
+		c.UpdatedAt = model.Millis(millis)
+		c.ID, err = model.ParseID[model.ConversationID](id)
+		if err == nil && atErr == nil && millis >= 0 {
 			return c, nil
 		}
 	}

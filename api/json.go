@@ -49,7 +49,7 @@ func decode(data []byte, v any) error {
 	case errors.As(err, &syntaxErr):
 		return fmt.Errorf("the body is not JSON: %s, at byte %d", syntaxErr.Error(), syntaxErr.Offset)
 	}
-	return err //nolint:wrapcheck // an UnmarshalText of package model; its text is for the client
+	return err // of an UnmarshalText of package model; its text is for the client
 }
 
 // deeper says whether data nests its arrays and objects deeper than limit.

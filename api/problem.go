@@ -49,7 +49,7 @@ var meanings = map[model.Code]meaning{
 	model.CodeUsernameTaken:        {http.StatusConflict, "Username taken", "Someone has this name.", "ask for another."},
 	model.CodePositionLost:         {http.StatusConflict, "Position lost", "The position that the device gave does not exist here: another message is at that seq, or it is beyond head. Nothing was acknowledged.", "step back through the entries you hold until one matches, then sync from there; never skip forward."},
 	model.CodeRecallTooLate:        {http.StatusConflict, "Too late to recall", "The time in which a sender may recall a message is over.", "show it; do not retry."},
-	model.CodeBodyTooLarge:         {http.StatusRequestEntityTooLarge, "Body too large", "The request body, or a message's body and ext together, is over the limit.", "send less."},
+	model.CodeBodyTooLarge:         {http.StatusRequestEntityTooLarge, "Body too large", "The request body is over 256 KiB. (A message's body and ext over 64 KiB together are validation_failed.)", "send less."},
 	model.CodeUnsupportedMediaType: {http.StatusUnsupportedMediaType, "Unsupported media type", "The content type is not application/json in UTF-8.", "a bug."},
 	model.CodeRateLimited:          {http.StatusTooManyRequests, "Too many requests", "Too many requests in a short time.", "retry after Retry-After seconds."},
 	model.CodeInternal:             {http.StatusInternalServerError, "Internal error", "A fault of the server. What happened is in its log, under request_id.", "a send: retry with the same key. Anything else: show it."},

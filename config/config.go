@@ -25,7 +25,7 @@ const MinSecret = 32
 // name in the YAML file (http-addr or http_addr), and ACKBOX_… in the environment.
 type Config struct {
 	HTTPAddr       string   `name:"http-addr" env:"ACKBOX_HTTP_ADDR" default:"127.0.0.1:8080" help:"Address of the public listener."`
-	AdminAddr      string   `name:"admin-addr" env:"ACKBOX_ADMIN_ADDR" help:"Address of the admin listener (metrics, pprof, /v1/admin). Empty: metrics are on the public one, pprof is off."`
+	AdminAddr      string   `name:"admin-addr" env:"ACKBOX_ADMIN_ADDR" help:"Address of the admin listener (metrics and pprof). Empty: metrics are on the public one, pprof is off."`
 	DataDir        string   `name:"data-dir" env:"ACKBOX_DATA_DIR" default:"data" help:"Folder of the SQLite file and the generated secret."`
 	MySQLDSN       string   `name:"mysql-dsn" env:"ACKBOX_MYSQL_DSN" help:"MySQL, MariaDB or TiDB in go-sql-driver form, e.g. user:pass@tcp(127.0.0.1:3306)/ackbox. Empty: SQLite in the data folder."`
 	RedisURL       []string `name:"redis-url" env:"ACKBOX_REDIS_URL" help:"redis://… or rediss://…, several (comma separated) for a cluster. Empty: an embedded one."`
@@ -43,6 +43,7 @@ type Config struct {
 	RecallWindow      time.Duration `name:"recall-window" env:"ACKBOX_RECALL_WINDOW" default:"2m" help:"How long a sender may recall a message."`
 	SweepInterval     time.Duration `name:"sweep-interval" env:"ACKBOX_SWEEP_INTERVAL" default:"5s" help:"How often this node's sessions are compared with their mailboxes."`
 	Heartbeat         time.Duration `name:"heartbeat" env:"ACKBOX_HEARTBEAT" default:"25s" help:"How often a socket gets a ping frame."`
+	DrainDelay        time.Duration `name:"drain-delay" env:"ACKBOX_DRAIN_DELAY" default:"0s" help:"At a stop, how long /readyz says 503 while requests are still taken: give a load balancer time to see it."`
 	AccessTokenTTL    time.Duration `name:"access-token-ttl" env:"ACKBOX_ACCESS_TOKEN_TTL" default:"15m" help:"Life of an access token."`
 	RefreshTokenTTL   time.Duration `name:"refresh-token-ttl" env:"ACKBOX_REFRESH_TOKEN_TTL" default:"720h" help:"Life of a refresh token."`
 	RateLimit         string        `name:"rate-limit" env:"ACKBOX_RATE_LIMIT" default:"on" help:"on or off."`
@@ -97,6 +98,9 @@ func (c *Config) Validate() error {
 		if d < 100*time.Millisecond {
 			bad(name, "is %s, want at least 100ms", d)
 		}
+	}
+	if c.DrainDelay < 0 || c.DrainDelay > time.Minute {
+		bad("ACKBOX_DRAIN_DELAY", "is %s, want 0 to 1m", c.DrainDelay)
 	}
 	if c.RecallWindow < 0 {
 		bad("ACKBOX_RECALL_WINDOW", "is %s, want 0 or more", c.RecallWindow)

@@ -186,7 +186,7 @@ type Delivered struct {
 	UserID         UserID // who received
 	ConversationID ConversationID
 	SenderID       UserID // whose messages
-	UpTo           int64  // highest conversation_seq among them
+	From, UpTo     int64  // lowest and highest conversation_seq among them
 }
 
 // Range is the entries (After, UpTo] of a user's mailbox.
@@ -195,13 +195,13 @@ type Range struct {
 	After, UpTo int64
 }
 
-// DeliveredIn sums up ranges of mailboxes, at most 500, by user, conversation and
-// sender, without the user's own messages.
+// DeliveredIn sums up ranges of mailboxes, at most 500 and one a user, by user,
+// conversation and sender, without the user's own messages.
 func (s *Store) DeliveredIn(ctx context.Context, ranges []Range) ([]Delivered, error) {
 	if len(ranges) == 0 {
 		return nil, nil
 	}
-	query := "SELECT user_id, conversation_id, sender_id, MAX(conversation_seq) FROM mailboxes WHERE sender_id <> user_id AND ("
+	query := "SELECT user_id, conversation_id, sender_id, MIN(conversation_seq), MAX(conversation_seq) FROM mailboxes WHERE sender_id <> user_id AND ("
 	args := make([]any, 0, 3*len(ranges))
 	for i, r := range ranges {
 		if i > 0 {
@@ -215,7 +215,7 @@ func (s *Store) DeliveredIn(ctx context.Context, ranges []Range) ([]Delivered, e
 		return nil, fmt.Errorf("sum up acked entries: %w", err)
 	}
 	return scanAll(rows, func(r *sql.Rows) (d Delivered, err error) {
-		err = r.Scan(&d.UserID, &d.ConversationID, &d.SenderID, &d.UpTo)
+		err = r.Scan(&d.UserID, &d.ConversationID, &d.SenderID, &d.From, &d.UpTo)
 		return d, err
 	})
 }

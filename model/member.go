@@ -58,13 +58,31 @@ type MemberKey struct {
 	UserID         UserID
 }
 
-// DeliveredSeqs reads delivered_seq of at most 500 active memberships.
+// HasOthersBetween says whether a conversation has messages of anybody but a user with
+// a conversation_seq between two (both excluded).
+func (s *Store) HasOthersBetween(ctx context.Context, id ConversationID, user UserID, after, before int64) (bool, error) {
+	if before <= after+1 {
+		return false, nil
+	}
+	var one int
+	err := s.read(ctx).Raw("SELECT 1 FROM messages WHERE conversation_id = ? AND conversation_seq > ? AND conversation_seq < ? AND sender_id <> ? LIMIT 1", id, after, before, user).Row().Scan(&one)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("look for messages between positions: %w", err)
+	}
+	return true, nil
+}
+
+// DeliveredSeqs reads up to where at most 500 active memberships have nothing that was
+// not delivered: delivered_seq, or where they joined.
 func (s *Store) DeliveredSeqs(ctx context.Context, keys []MemberKey) (map[MemberKey]int64, error) {
 	args := make([]any, 0, 2*len(keys))
 	for _, k := range keys {
 		args = append(args, k.ConversationID, k.UserID)
 	}
-	rows, err := s.read(ctx).Raw("SELECT conversation_id, user_id, delivered_seq FROM members WHERE left_seq = 0 AND (conversation_id, user_id) IN ("+s.tuples(len(keys), 2)+")", args...).Rows()
+	rows, err := s.read(ctx).Raw("SELECT conversation_id, user_id, CASE WHEN delivered_seq < joined_seq THEN joined_seq ELSE delivered_seq END FROM members WHERE left_seq = 0 AND (conversation_id, user_id) IN ("+s.tuples(len(keys), 2)+")", args...).Rows()
 	if err != nil {
 		return nil, fmt.Errorf("read delivered positions: %w", err)
 	}

@@ -260,7 +260,7 @@ func (s *Store) Tx(ctx context.Context, fn func(tx *Store) error) error {
 	var err error
 	for attempt := range maxTxAttempts {
 		if attempt > 0 {
-			if waitErr := wait(ctx, time.Duration(rand.Int64N(int64(5*time.Millisecond)<<min(attempt, 6)))+time.Millisecond); waitErr != nil { //nolint:gosec // jitter
+			if waitErr := wait(ctx, time.Duration(rand.Int64N(int64(5*time.Millisecond)<<min(attempt, 6)))+time.Millisecond); waitErr != nil {
 				return errors.Join(waitErr, err)
 			}
 		}

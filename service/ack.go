@@ -39,6 +39,8 @@ type Acker struct {
 	clock    func() time.Time
 	log      *slog.Logger
 	queue    *batcher[*ackRequest]
+	ctx      context.Context // of the transactions: ends when Stop has waited long enough
+	cancel   context.CancelFunc
 }
 
 type ackRequest struct {
@@ -53,12 +55,18 @@ type ackRequest struct {
 // NewAcker starts the worker.
 func NewAcker(store *model.Store, delivery *Delivery, clock func() time.Time, log *slog.Logger) *Acker {
 	a := &Acker{store: store, delivery: delivery, clock: clock, log: log}
+	a.ctx, a.cancel = context.WithCancel(context.Background())
 	a.queue = newBatcher(1, ackBatch, ackCapacity, a.run)
 	return a
 }
 
-// Stop works off what waits and ends the worker.
-func (a *Acker) Stop() { a.queue.stop() }
+// Stop works off what waits and ends the worker; when ctx ends, what is left fails.
+func (a *Acker) Stop(ctx context.Context) error {
+	defer a.cancel()
+	defer context.AfterFunc(ctx, a.cancel)()
+	a.queue.stop()
+	return nil
+}
 
 // Ack commits an ack and answers the device's position. Going backwards changes
 // nothing. Errors: CodePositionLost when UpTo is beyond the mailbox's head or UpToID is
@@ -76,15 +84,34 @@ func (a *Acker) Ack(ctx context.Context, ack Ack) (acked int64, err error) {
 	}
 }
 
+// run takes one device of each user at a time: receipts are about a user, and two devices'
+// ranges would have a gap between them.
 func (a *Acker) run(batch []*ackRequest) {
-	ctx, cancel := context.WithTimeout(context.Background(), ackPatience)
+	for len(batch) > 0 {
+		device := make(map[model.UserID]model.DeviceID, len(batch))
+		var now, later []*ackRequest
+		for _, r := range batch {
+			if first, taken := device[r.Key.UserID]; taken && first != r.Key.DeviceID {
+				later = append(later, r)
+				continue
+			}
+			device[r.Key.UserID] = r.Key.DeviceID
+			now = append(now, r)
+		}
+		a.write(now)
+		batch = later
+	}
+}
+
+func (a *Acker) write(batch []*ackRequest) {
+	ctx, cancel := context.WithTimeout(a.ctx, ackPatience)
 	defer cancel()
 	start := time.Now()
 	receipts, err := a.commit(ctx, batch)
 	if err != nil && len(batch) > 1 && !model.Unreachable(err) {
 		a.log.Warn("a batch of acks failed, splitting it", "acks", len(batch), "error", err)
-		a.run(batch[:len(batch)/2])
-		a.run(batch[len(batch)/2:])
+		a.write(batch[:len(batch)/2])
+		a.write(batch[len(batch)/2:])
 		return
 	}
 	if err != nil && model.Unreachable(err) {
@@ -213,16 +240,24 @@ func (s *ackState) apply(ctx context.Context, tx *model.Store, r *ackRequest, no
 	head.Floor = max(head.Floor, 1)
 	if r.UpTo != nil {
 		if r.err = checkPosition(head, *r.UpTo, r.UpToID, s.places[model.Place{UserID: r.Key.UserID, Seq: *r.UpTo}]); r.err != nil {
-			return nil
+			return nil //nolint:nilerr // this request is answered with it; the batch goes on
 		}
+	}
+	if r.err = s.applyLog(ctx, tx, r); r.err != nil {
+		if model.CodeOf(r.err) == model.CodeInternal {
+			return r.err
+		}
+		return nil
 	}
 	device, known := s.devices[r.Key]
 	if !known {
 		device = model.NewDevice(r.Key.UserID, r.Key.DeviceID, head.Head, now)
-		s.before[r.Key] = device.ReceiptsFrom
 		if r.UpTo != nil {
-			device.Acked = *r.UpTo // what it holds, older than where a new device starts or not
+			// What it holds, older than where a new device starts or not: it gets all that is after it.
+			device.Acked = *r.UpTo
+			device.ReceiptsFrom = min(device.ReceiptsFrom, *r.UpTo)
 		}
+		s.before[r.Key] = device.ReceiptsFrom
 	}
 	old := device.Acked
 	if r.UpTo != nil {
@@ -247,9 +282,11 @@ func (s *ackState) apply(ctx context.Context, tx *model.Store, r *ackRequest, no
 	device.LastSeenAt = now
 	s.devices[r.Key] = device
 	r.acked, r.moved = device.Acked, device.Acked > old || !known
-	return s.applyLog(ctx, tx, r)
+	return nil
 }
 
+// applyLog moves positions in log conversations; a conversation that is not the
+// user's is CodeNotFound.
 func (s *ackState) applyLog(ctx context.Context, tx *model.Store, r *ackRequest) error {
 	positions := slices.Clone(r.Conversations)
 	slices.SortFunc(positions, func(a, b model.LogPosition) int { return cmp.Compare(a.ConversationID, b.ConversationID) })
@@ -322,6 +359,7 @@ func raiseDelivered(ctx context.Context, tx *model.Store, ranges []model.Range) 
 	}
 	byMember := map[model.MemberKey]*receipt{}
 	keys := make([]model.MemberKey, 0, len(delivered))
+	lowest := map[model.MemberKey]int64{}
 	for _, d := range delivered {
 		key := model.MemberKey{ConversationID: d.ConversationID, UserID: d.UserID}
 		r := byMember[key]
@@ -329,7 +367,9 @@ func raiseDelivered(ctx context.Context, tx *model.Store, ranges []model.Range) 
 			r = &receipt{MemberSeq: model.MemberSeq{MemberKey: key}}
 			byMember[key] = r
 			keys = append(keys, key)
+			lowest[key] = d.From
 		}
+		lowest[key] = min(lowest[key], d.From)
 		r.Seq = max(r.Seq, d.UpTo)
 		r.senders = append(r.senders, d.SenderID)
 	}
@@ -345,6 +385,15 @@ func raiseDelivered(ctx context.Context, tx *model.Store, ranges []model.Range) 
 		var raise []model.MemberSeq
 		for _, key := range part {
 			if seq, member := current[key]; member && byMember[key].Seq > seq {
+				// A watermark claims all below it. What is older than where a new device
+				// began has been delivered to nobody: then there is no receipt until it is read.
+				hole, err := tx.HasOthersBetween(ctx, key.ConversationID, key.UserID, seq, lowest[key])
+				if err != nil {
+					return nil, err
+				}
+				if hole {
+					continue
+				}
 				raise = append(raise, byMember[key].MemberSeq)
 				risen = append(risen, *byMember[key])
 			}

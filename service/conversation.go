@@ -180,7 +180,7 @@ func (c *Conversations) Read(ctx context.Context, me model.UserID, id model.Conv
 	if err != nil || !moved {
 		return readSeq, err
 	}
-	audience, err := c.audiences.Get(ctx, id)
+	audience, err := c.audiences.Refresh(ctx, id) // who left must not hear of it
 	if err != nil {
 		return readSeq, err
 	}

@@ -89,7 +89,7 @@ func (d *Delivery) Stop() {
 }
 
 func (d *Delivery) shardOf(user model.UserID) *shard {
-	return &d.shards[(uint64(user)^uint64(user)>>12)%uint64(len(d.shards))] //nolint:gosec // any spread will do
+	return &d.shards[(uint64(user)^uint64(user)>>12)%uint64(len(d.shards))]
 }
 
 func (d *Delivery) sessionsOf(user model.UserID) []*Session {
@@ -176,7 +176,10 @@ func (d *Delivery) Join(socket Socket, o Opening) *Session {
 		d.relay.Subscribe(o.Key.UserID)
 	}
 	d.relay.Connected(s.Key, s.ConnectionID)
-	d.wake(s) // in the index before the mailbox is read: an entry is seen by one or the other
+	// In the index before the mailbox is read: an entry is seen by one or the other.
+	if !d.wake(s) {
+		s.close(CloseTryLater, "too many devices connect at once", spread(s, 10*time.Second))
+	}
 	return s
 }
 
@@ -296,17 +299,20 @@ func (s *Session) close(code int, reason string, retryAfter time.Duration) {
 	s.socket.Close(encodeFrame(Bye{Type: "bye", Code: code, RetryAfterMS: retryAfter.Milliseconds()}), code, reason)
 }
 
-// wake queues a session for the pump. When the queue is full the sweep finds it.
-func (d *Delivery) wake(s *Session) {
+// wake queues a session for the pump. When the queue is full it answers false, and
+// the sweep finds the session.
+func (d *Delivery) wake(s *Session) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.pumping || s.state != stateOpening {
-		return
+		return true
 	}
 	select {
 	case d.pumps <- s:
 		s.pumping = true
+		return true
 	default:
+		return false
 	}
 }
 
@@ -600,7 +606,7 @@ func spread(s *Session, limit time.Duration) time.Duration {
 	for i := range len(s.ConnectionID) {
 		sum = sum*31 + uint64(s.ConnectionID[i])
 	}
-	return time.Duration(sum % uint64(limit)) //nolint:gosec // below limit
+	return time.Duration(sum % uint64(limit))
 }
 
 // CloseAll says bye to every session, spreading the clients' return, and closes with

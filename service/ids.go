@@ -1,3 +1,7 @@
+// Package service is what the product does: accounts, the send path (message.go,
+// window.go, writer.go), the push path (delivery.go, session.go, ackqueue.go), mailboxes and
+// their acks, conversations, and the relay to other nodes. It knows neither HTTP nor
+// sockets: what it needs of them it declares as small interfaces.
 package service
 
 import (

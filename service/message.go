@@ -139,10 +139,10 @@ func (m *Messages) prepare(ctx context.Context, d Draft) (*model.Message, *model
 // everything the sender said.
 func contentHash(m *model.Message) []byte {
 	b := make([]byte, 0, 64+len(m.Body)+len(m.Ext))
-	b = binary.BigEndian.AppendUint64(b, uint64(m.ConversationID)) //nolint:gosec // ids are positive
-	b = binary.BigEndian.AppendUint64(b, uint64(m.ReplyTo))        //nolint:gosec // ids are positive
+	b = binary.BigEndian.AppendUint64(b, uint64(m.ConversationID))
+	b = binary.BigEndian.AppendUint64(b, uint64(m.ReplyTo))
 	for _, part := range []string{string(m.Type), string(m.Body), string(m.Ext)} {
-		b = binary.BigEndian.AppendUint32(b, uint32(len(part))) //nolint:gosec // bounded by MaxContent
+		b = binary.BigEndian.AppendUint32(b, uint32(len(part)))
 		b = append(b, part...)
 	}
 	sum := sha256.Sum256(b)

@@ -15,7 +15,6 @@ type metricSet struct {
 	ackLatency                                         prometheus.Histogram
 	closes                                             *prometheus.CounterVec
 	redisErrors, relayDropped, relayPublished          prometheus.Counter
-	writerQueue                                        prometheus.GaugeFunc
 }
 
 func newMetricSet() *metricSet {

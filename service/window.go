@@ -2,9 +2,11 @@ package service
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"ackbox/model"
@@ -21,6 +23,8 @@ type Window struct {
 	redis  redis.UniversalClient
 	length time.Duration
 	queue  *batcher[*claim]
+
+	downUntil atomic.Int64 // Unix ns: Redis failed and is left alone until then
 
 	mu      sync.Mutex
 	flights map[windowKey]*flight // keys that are being sent by this node
@@ -47,6 +51,10 @@ type claim struct {
 
 // windowTimeout is how long a claim may take before the send goes on without it.
 const windowTimeout = 100 * time.Millisecond
+
+// redisRest is how long the window goes without Redis after a failed round trip, so
+// that a slow or missing one costs a send in a second its patience, not every send.
+const redisRest = time.Second
 
 // NewWindow starts the two pipelines.
 func NewWindow(client redis.UniversalClient, length time.Duration) *Window {
@@ -79,11 +87,14 @@ func (w *Window) Enter(ctx context.Context, sender model.UserID, key string) (le
 	w.mu.Unlock()
 
 	c := &claim{key: k, done: make(chan struct{})}
-	if w.queue.put(c) == nil {
+	if time.Now().UnixNano() < w.downUntil.Load() {
+		c.won, c.err = true, errRedisRests
+	} else if w.queue.put(c) == nil {
 		timer := time.NewTimer(windowTimeout)
 		select {
 		case <-c.done:
 		case <-timer.C: // Redis is slow: the row decides
+			w.downUntil.Store(time.Now().Add(redisRest).UnixNano())
 			c = &claim{key: k, won: true}
 		}
 		timer.Stop()
@@ -95,8 +106,8 @@ func (w *Window) Enter(ctx context.Context, sender model.UserID, key string) (le
 	}
 	leave = func(ok bool) {
 		if !ok && c.won && c.err == nil {
-			if err := w.queue.put(&claim{key: k, drop: true, done: make(chan struct{})}); err != nil {
-				c.err = err // the key ends by itself within the window
+			if w.queue.put(&claim{key: k, drop: true, done: make(chan struct{})}) != nil {
+				metrics.redisErrors.Inc() // the key ends by itself within the window
 			}
 		}
 		w.mu.Lock()
@@ -106,6 +117,8 @@ func (w *Window) Enter(ctx context.Context, sender model.UserID, key string) (le
 	}
 	return leave, c.won, nil
 }
+
+var errRedisRests = errors.New("redis failed a moment ago")
 
 // Length is how long the window holds a key.
 func (w *Window) Length() time.Duration { return w.length }
@@ -122,16 +135,15 @@ func (w *Window) run(batch []*claim) {
 		}
 		answers[i] = pipe.SetArgs(ctx, c.key.String(), 1, redis.SetArgs{Mode: "NX", TTL: w.length})
 	}
-	if _, err := pipe.Exec(ctx); err != nil && err != redis.Nil { //nolint:errorlint // Exec gives the first command's error; each is read below
+	// Exec gives the first command's error; each is read below.
+	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
 		metrics.redisErrors.Inc()
+		w.downUntil.Store(time.Now().Add(redisRest).UnixNano())
 	}
 	for i, c := range batch {
 		if answers[i] != nil {
-			switch err := answers[i].Err(); err { //nolint:errorlint // redis.Nil is the plain answer "was set already"
-			case nil:
-				c.won = true
-			case redis.Nil:
-			default:
+			err := answers[i].Err()
+			if c.won = err == nil; !c.won && !errors.Is(err, redis.Nil) { // Nil: the key was set already
 				c.err = err
 			}
 		}
