@@ -18,7 +18,16 @@ func TestTwoNodes(t *testing.T) {
 	t.Parallel()
 	stores := storeEnv(testenv.MySQL(t), testenv.Redis(t))
 	a := mariaDB.startOn(t, stores, "ACKBOX_ACK_TIMEOUT=1s")
+	waiting := a.user(t)
+	before := waiting.openLive("laptop")
 	b := mariaDB.startOn(t, stores, "ACKBOX_ACK_TIMEOUT=1s")
+
+	// A node that has just joined tells the others from its first moment: after a restart that is when all clients come back.
+	t.Run("a node that has just joined is heard", func(t *testing.T) {
+		after := (&actor{Session: waiting.Session, t: t}).at(b).openLive("laptop")
+		before.endsWith(4002)
+		after.alive()
+	})
 
 	for _, behaviour := range []struct {
 		name string
