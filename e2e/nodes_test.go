@@ -25,6 +25,7 @@ func TestTwoNodes(t *testing.T) {
 	// A node that has just joined tells the others from its first moment: after a restart that is when all clients come back.
 	t.Run("a node that has just joined is heard", func(t *testing.T) {
 		after := (&actor{Session: waiting.Session, t: t}).at(b).openLive("laptop")
+		before.t = t
 		before.endsWith(4002)
 		after.alive()
 	})
