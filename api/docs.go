@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"html/template"
 	"io/fs"
-	"mime"
 	"net/http"
 	"path"
 	"strings"
@@ -31,8 +30,8 @@ type page struct {
 
 func newPage(name string, body []byte) page {
 	sum := sha256.Sum256(body)
-	media := mime.TypeByExtension(path.Ext(name))
-	switch path.Ext(name) { // what the machine's own tables say may differ
+	media := "text/plain; charset=utf-8"
+	switch path.Ext(name) {
 	case ".js":
 		media = "text/javascript; charset=utf-8"
 	case ".css":
