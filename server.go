@@ -210,6 +210,9 @@ func (s *server) buildCore(ctx context.Context) (err error) {
 			Resubscribed: func() { s.log.Info("the relay is back; the sweep looks at every session") },
 		}, s.log)
 		s.delivery.SetRelay(s.relay)
+		if err := s.countPeers(ctx); err != nil {
+			return err
+		}
 		s.onClose("relay", func(context.Context) error { s.relay.Stop(); return nil })
 	}
 	s.auth.OnRevoked = func(_ context.Context, user model.UserID, family model.FamilyID) {
@@ -333,6 +336,10 @@ func (s *server) renew(ctx context.Context) error {
 	if s.relay == nil {
 		return nil
 	}
+	return s.countPeers(ctx)
+}
+
+func (s *server) countPeers(ctx context.Context) error {
 	n, err := s.store.LiveNodes(ctx, model.MillisOf(time.Now()))
 	if err != nil {
 		return err

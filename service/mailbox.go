@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"ackbox/model"
@@ -30,15 +31,16 @@ type Page struct {
 
 // Get reads at most limit entries after a seq. It changes nothing.
 func (m *Mailboxes) Get(ctx context.Context, user model.UserID, after int64, limit int) (Page, error) {
-	entries, err := m.store.Mailbox(ctx, user, after, limit+1)
-	if err != nil {
-		return Page{}, err
-	}
-	// Read after the entries, so that Head is never below what the page shows.
 	head, err := m.store.MailboxHead(ctx, user)
 	if err != nil {
 		return Page{}, err
 	}
+	entries, err := m.store.Mailbox(ctx, user, after, limit+1)
+	if err != nil {
+		return Page{}, err
+	}
+	// What came between the two reads belongs to the next page: a page agrees with its head.
+	entries = slices.DeleteFunc(entries, func(e model.SeqMessage) bool { return e.Seq > head.Head })
 	page := Page{Entries: entries, Head: head.Head, Floor: head.Floor}
 	if page.More = len(entries) > limit; page.More {
 		page.Entries = entries[:limit]
