@@ -163,7 +163,7 @@ func cut(s string) string {
 // names the whole object when one field is missing) and no secret.
 func echo(location string, value any) any {
 	switch location[strings.LastIndexByte(location, '.')+1:] {
-	case "password", "refresh_token", "access_token", "ticket", "authorization", "Authorization", "body":
+	case "password", "refresh_token", "ticket", "body":
 		return nil
 	}
 	switch v := value.(type) {
@@ -235,7 +235,7 @@ func codeOf(status int) model.Code {
 
 // humaProblem makes a Problem of what huma has to say: either an error of a handler
 // or middleware of ours, which is translated, or its own findings about a request.
-func humaProblem(ctx huma.Context, status int, message string, errs ...error) huma.StatusError {
+func humaProblem(_ huma.Context, status int, message string, errs ...error) huma.StatusError {
 	for _, err := range errs {
 		var ours *model.Error
 		if errors.As(err, &ours) || codeOf(status) == model.CodeInternal {
@@ -258,23 +258,13 @@ func humaProblem(ctx huma.Context, status int, message string, errs ...error) hu
 			p.Detail = d.Message
 			continue
 		}
-		value := d.Value
-		if ctx != nil && secretive(ctx.Operation(), d.Location) {
-			value = nil
-		}
-		p.addField(d.Location, d.Message, value)
+		p.addField(d.Location, d.Message, d.Value)
 	}
 	if p.Code == model.CodeValidation {
 		p.Detail = "the request has bad fields"
 		slices.SortStableFunc(p.Errors, func(x, y FieldProblem) int { return cmp.Compare(x.Location, y.Location) })
 	}
 	return p
-}
-
-// secretive says whether a value of a call could be a secret that was put into the
-// wrong field: in the calls about tokens, everything but the names.
-func secretive(op *huma.Operation, location string) bool {
-	return op != nil && strings.HasPrefix(op.Path, "/v1/auth/") && location != "body.username" && location != "body.display_name"
 }
 
 func init() {
