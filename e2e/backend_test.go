@@ -20,9 +20,10 @@ var (
 	// embedded is the default of `ackbox serve`: a SQLite file and an in-process Redis.
 	embedded = backend{name: "embedded", env: func(testing.TB) []string { return nil }}
 
-	// mariaDB is MariaDB with a real Redis.
+	// mariaDB is MariaDB with a real Redis. Each installation has a Redis of its own: ids are unique in one database, and
+	// channels are named by them, so two installations on one Redis could hear each other.
 	mariaDB = backend{name: "mariadb", env: func(tb testing.TB) []string {
-		return storeEnv(testenv.MySQL(tb), testenv.Redis(tb))
+		return storeEnv(testenv.MySQL(tb), testenv.StartRedis(tb).URL())
 	}}
 )
 

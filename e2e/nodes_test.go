@@ -16,7 +16,7 @@ import (
 // TestTwoNodes runs two servers on one MariaDB and one Redis: a client may use either for anything.
 func TestTwoNodes(t *testing.T) {
 	t.Parallel()
-	stores := storeEnv(testenv.MySQL(t), testenv.Redis(t))
+	stores := storeEnv(testenv.MySQL(t), testenv.StartRedis(t).URL())
 	a := mariaDB.startOn(t, stores, "ACKBOX_ACK_TIMEOUT=1s")
 	waiting := a.user(t)
 	before := waiting.openLive("laptop")

@@ -90,7 +90,7 @@ func TestRedisKilled(t *testing.T) {
 func TestDatabaseKilled(t *testing.T) {
 	t.Parallel()
 	database := testenv.StartMariaDB(t)
-	s := mariaDB.startOn(t, storeEnv(database.DSN("ackbox"), testenv.Redis(t)))
+	s := mariaDB.startOn(t, storeEnv(database.DSN("ackbox"), testenv.StartRedis(t).URL()))
 	alice, bob, carol := s.user(t), s.user(t), s.user(t)
 	laptop := carol.openLive("laptop")
 	before := client.Text(carol.id(), uuid.NewString(), "before")
