@@ -97,7 +97,7 @@ func openMySQL(ctx context.Context, o Options) (*Store, error) {
 		return nil, errors.New("ACKBOX_MYSQL_DSN names no database (want user:password@tcp(host:port)/database)")
 	}
 	cfg.InterpolateParams = true // one round trip a statement instead of three
-	cfg.ParseTime = true // for the one DATETIME there is: goose's own table
+	cfg.ParseTime = true         // for the one DATETIME there is: goose's own table
 	cfg.MultiStatements = false
 	if cfg.Timeout == 0 {
 		cfg.Timeout = 5 * time.Second
