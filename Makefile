@@ -62,7 +62,8 @@ vuln: $(GOVULNCHECK) ## Look for known vulnerabilities; says SKIPPED when the da
 
 .PHONY: bench
 bench: $(WITHSERVERS) ## Measure sends, pushes and idle connections against MariaDB and Redis
-	$(WITHSERVERS) -- go run . bench --help
+	go build -o $(TOOLS)/suite ./bench/cmd/suite
+	$(WITHSERVERS) -- $(TOOLS)/suite
 
 .PHONY: fuzz
 fuzz: $(WITHSERVERS) ## Run each fuzz target for FUZZTIME (20s)

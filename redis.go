@@ -3,11 +3,20 @@ package main
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
 )
+
+// redisLog takes what the Redis client has to say, which is said by the figures too.
+type redisLog struct{ log *slog.Logger }
+
+// Printf is the client's way to log.
+func (l redisLog) Printf(_ context.Context, format string, args ...any) {
+	l.log.Debug("redis client", "says", fmt.Sprintf(format, args...))
+}
 
 // embeddedRedis is a Redis in the process, for the default without configuration: the
 // same code path as with a real one.

@@ -128,6 +128,7 @@ func (s *server) openStore(ctx context.Context) (err error) {
 }
 
 func (s *server) openRedis(ctx context.Context) error {
+	redis.SetLogger(redisLog{s.log})
 	if len(s.config.RedisURL) == 0 {
 		embedded, err := newEmbeddedRedis()
 		if err != nil {
@@ -261,8 +262,9 @@ func (s *server) buildParts(ctx context.Context, audiences *service.Audiences, c
 	metrics := promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{})
 	deps := api.Deps{
 		Auth: s.auth, Users: users, Blocks: conversations, IDs: s.ids, Ready: s.ready,
-		Messages:  service.NewMessages(s.store, s.ids, s.window, s.writer, audiences, conversations),
+		Messages:  service.NewMessages(s.store, s.ids, s.window, s.writer, audiences, conversations, s.config.RecallWindow, clock),
 		Mailboxes: service.NewMailboxes(s.store, s.acker, clock), Conversations: conversations,
+		Groups:  service.NewGroups(s.store, s.ids, s.writer, conversations, s.delivery, s.config.MailboxGroupLimit, s.config.GroupMaxMembers, clock),
 		Devices: service.NewDevices(s.store, s.delivery), Delivery: s.delivery, Sockets: s.hub,
 		Log: s.log, AllowedOrigins: s.config.AllowedOrigins, TrustedProxies: s.config.TrustedProxies, RateLimit: s.config.RateLimit == "on", Version: version,
 	}

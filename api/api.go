@@ -31,6 +31,7 @@ type Deps struct {
 	Messages      *service.Messages
 	Mailboxes     *service.Mailboxes
 	Conversations *service.Conversations
+	Groups        *service.Groups
 	Devices       *service.Devices
 	Delivery      *service.Delivery
 	Sockets       *ws.Hub
@@ -82,6 +83,7 @@ func New(deps Deps) (*API, error) {
 		a.registerMessages,
 		a.registerMailbox,
 		a.registerConversations,
+		a.registerGroups,
 		a.registerDevices,
 		a.registerIDs,
 	} {

@@ -56,10 +56,10 @@ type (
 		}
 	}
 	historyInput struct {
-		conversationPath
-		AfterSeq  optionalSeq `query:"after_seq" doc:"Ascending from there"`
-		BeforeSeq optionalSeq `query:"before_seq" doc:"Descending from there"`
-		Limit     int         `query:"limit" minimum:"1" maximum:"200" default:"50"`
+		ConversationID Param[model.ConversationID] `path:"conversation_id"`
+		AfterSeq       optionalSeq                 `query:"after_seq" doc:"Ascending from there"`
+		BeforeSeq      optionalSeq                 `query:"before_seq" doc:"Descending from there"`
+		Limit          int                         `query:"limit" minimum:"1" maximum:"200" default:"50"`
 	}
 	historyOutput struct {
 		Body struct {
@@ -74,8 +74,8 @@ type (
 		}
 	}
 	readInput struct {
-		conversationPath
-		Body struct {
+		ConversationID Param[model.ConversationID] `path:"conversation_id"`
+		Body           struct {
 			UpTo int64 `json:"up_to" minimum:"0" doc:"A conversation_seq"`
 		}
 	}
@@ -115,11 +115,7 @@ func (a *API) registerConversations(h huma.API) {
 		OperationID: "get-conversation", Method: http.MethodGet, Path: "/v1/conversations/{conversation_id}", Tags: tags, Summary: "One conversation",
 	}, func(ctx context.Context, in *conversationPath) (*conversationOutput, error) {
 		me := CallerFrom(ctx).UserID
-		v, err := a.deps.Conversations.Get(ctx, me, in.ConversationID.ID)
-		if err != nil {
-			return nil, err
-		}
-		return &conversationOutput{conversationOf(me, v)}, nil
+		return conversationOut(me)(a.deps.Conversations.Get(ctx, me, in.ConversationID.ID))
 	})
 	route(h, huma.Operation{
 		OperationID: "get-history", Method: http.MethodGet, Path: "/v1/conversations/{conversation_id}/messages", Tags: tags, Summary: "Its messages",

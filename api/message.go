@@ -71,6 +71,14 @@ type (
 		IdempotencyKey string `header:"Idempotency-Key" maxLength:"64" doc:"The same as client_msg_id; when both are given they must be equal"`
 		Body           Send
 	}
+	messagePath struct {
+		MessageID Param[model.MessageID] `path:"message_id"`
+	}
+	messageOutput struct {
+		Body struct {
+			Message encodedMessage `json:"message"`
+		}
+	}
 	sendOutput struct {
 		Status int
 		Body   struct {
@@ -109,6 +117,18 @@ func (a *API) registerMessages(h huma.API) {
 			out.Status = http.StatusOK
 		}
 		out.Body.Message, out.Body.MailboxSeq, out.Body.Duplicate = sent.JSON, sent.MailboxSeq, sent.Duplicate
+		return out, nil
+	})
+	route(h, huma.Operation{
+		OperationID: "recall-message", Method: http.MethodPost, Path: "/v1/messages/{message_id}/recall", Tags: []string{"messages"}, DefaultStatus: http.StatusOK,
+		Summary: "Take a message back", Description: "By its sender within the recall window (2 minutes by default), by a group's owner or admin at any time. A message of type recall tells everybody, in the order.",
+	}, func(ctx context.Context, in *messagePath) (*messageOutput, error) {
+		m, err := a.deps.Messages.Recall(ctx, CallerFrom(ctx).UserID, in.MessageID.ID)
+		if err != nil {
+			return nil, err
+		}
+		out := &messageOutput{}
+		out.Body.Message = encoded(m)
 		return out, nil
 	})
 }

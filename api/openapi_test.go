@@ -179,3 +179,16 @@ func TestPages(t *testing.T) {
 		}
 	}
 }
+
+// huma leaves parameters of an embedded, unexported struct unset: the request then has
+// id 0. No input may embed one.
+func TestPathParametersReachTheirHandlers(t *testing.T) {
+	for _, in := range []any{historyInput{}, readInput{}, conversationPath{}, groupPath{}, memberPath{}, membersInput{}, groupChangeInput{}, addMembersInput{}, roleInput{}, messagePath{}, devicePath{}, userPath{}} {
+		kind := reflect.TypeOf(in)
+		for i := range kind.NumField() {
+			if kind.Field(i).Anonymous {
+				t.Errorf("%s embeds %s", kind.Name(), kind.Field(i).Name)
+			}
+		}
+	}
+}

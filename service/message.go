@@ -22,11 +22,13 @@ type Messages struct {
 	writer        *Writer
 	audiences     *Audiences
 	conversations *Conversations
+	recallWindow  time.Duration
+	clock         func() time.Time
 }
 
 // NewMessages wires the part.
-func NewMessages(store *model.Store, ids *IDs, window *Window, writer *Writer, audiences *Audiences, conversations *Conversations) *Messages {
-	return &Messages{store: store, ids: ids, window: window, writer: writer, audiences: audiences, conversations: conversations}
+func NewMessages(store *model.Store, ids *IDs, window *Window, writer *Writer, audiences *Audiences, conversations *Conversations, recallWindow time.Duration, clock func() time.Time) *Messages {
+	return &Messages{store: store, ids: ids, window: window, writer: writer, audiences: audiences, conversations: conversations, recallWindow: recallWindow, clock: clock}
 }
 
 // Draft is what a user asks to send. Exactly one of To and Conversation is set.

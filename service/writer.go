@@ -32,6 +32,8 @@ type Committed struct {
 	Message *model.Message
 	JSON    []byte
 	Entries []model.Entry
+
+	Audience *model.Audience // who it is for; a log conversation's message has no Entries
 }
 
 // Writer is the group commit: it puts what has piled up into one transaction, with
@@ -151,7 +153,7 @@ func cut(batch []*send) int {
 	size, rows := 0, 0
 	for i, s := range batch {
 		size += len(s.msg.Body) + len(s.msg.Ext)
-		rows += len(s.audience.Members)
+		rows += len(s.mailboxes())
 		if i > 0 && (size > writerBytes || rows > writerEntries) {
 			return i
 		}
@@ -367,14 +369,10 @@ func (w *Writer) place(ctx context.Context, tx *model.Store, fresh []*send, now 
 		nextConversation[s.msg.ConversationID]++
 		s.msg.ConversationSeq = nextConversation[s.msg.ConversationID]
 		s.msg.CreatedAt = now
-		s.entries = make([]model.Entry, 0, len(s.audience.Members))
-		for _, user := range s.audience.Members {
+		s.enter(func(user model.UserID) int64 {
 			nextMailbox[user]++
-			s.entries = append(s.entries, model.Entry{UserID: user, Seq: nextMailbox[user], MessageID: s.msg.ID, ConversationID: s.msg.ConversationID, ConversationSeq: s.msg.ConversationSeq, SenderID: s.msg.SenderID})
-			if user == s.msg.SenderID {
-				s.msg.SenderSeq = nextMailbox[user]
-			}
-		}
+			return nextMailbox[user]
+		})
 		messages[i] = s.msg
 		entries = append(entries, s.entries...)
 	}
@@ -382,6 +380,28 @@ func (w *Writer) place(ctx context.Context, tx *model.Store, fresh []*send, now 
 		return err
 	}
 	return tx.InsertEntries(ctx, entries)
+}
+
+// mailboxes are those that get the message: none in a log conversation.
+func (s *send) mailboxes() []model.UserID {
+	if s.audience.Delivery == model.DeliveryLog {
+		return nil
+	}
+	return s.audience.Members
+}
+
+// enter puts the message into the mailboxes of its audience, at the seqs that next gives.
+func (s *send) enter(next func(model.UserID) int64) {
+	users := s.mailboxes()
+	s.entries = make([]model.Entry, 0, len(users))
+	s.msg.SenderSeq = 0
+	for _, user := range users {
+		seq := next(user)
+		s.entries = append(s.entries, model.Entry{UserID: user, Seq: seq, MessageID: s.msg.ID, ConversationID: s.msg.ConversationID, ConversationSeq: s.msg.ConversationSeq, SenderID: s.msg.SenderID})
+		if user == s.msg.SenderID {
+			s.msg.SenderSeq = seq
+		}
+	}
 }
 
 func countConversations(batch []*send) []model.ConversationCount {
@@ -400,7 +420,7 @@ func countConversations(batch []*send) []model.ConversationCount {
 func countMailboxes(batch []*send) []model.UserCount {
 	counts := map[model.UserID]int64{}
 	for _, s := range batch {
-		for _, user := range s.audience.Members {
+		for _, user := range s.mailboxes() {
 			counts[user]++
 		}
 	}
@@ -445,7 +465,7 @@ func (w *Writer) answer(ctx context.Context, batch []*send) {
 	fresh := make([]Committed, 0, len(batch))
 	for _, s := range batch {
 		if s.owner == nil {
-			c := Committed{Message: s.msg, JSON: s.msg.AppendJSON(make([]byte, 0, 320+len(s.msg.Body)+len(s.msg.Ext))), Entries: s.entries}
+			c := Committed{Message: s.msg, JSON: s.msg.AppendJSON(make([]byte, 0, 320+len(s.msg.Body)+len(s.msg.Ext))), Entries: s.entries, Audience: s.audience}
 			fresh = append(fresh, c)
 			metrics.sends.Inc()
 			s.finish(sendResult{committed: c})

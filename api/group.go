@@ -1,0 +1,140 @@
+package api
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"ackbox/model"
+)
+
+// NewGroup asks for a group of the caller and some others.
+type NewGroup struct {
+	Name      string         `json:"name" minLength:"1" maxLength:"64"`
+	MemberIDs []model.UserID `json:"member_ids" maxItems:"500" doc:"The others"`
+}
+
+// GroupChange changes a group; a field that is left out stays.
+type GroupChange struct {
+	Name      *string `json:"name,omitempty" minLength:"1" maxLength:"64"`
+	AvatarURL *string `json:"avatar_url,omitempty" maxLength:"512" doc:"http or https; empty takes it away"`
+}
+
+// Member is one of a group.
+type Member struct {
+	UserID   model.UserID `json:"user_id"`
+	Role     string       `json:"role" enum:"owner,admin,member"`
+	JoinedAt model.Millis `json:"joined_at"`
+}
+
+type (
+	groupPath struct {
+		GroupID Param[model.ConversationID] `path:"group_id"`
+	}
+	memberPath struct {
+		GroupID Param[model.ConversationID] `path:"group_id"`
+		UserID  Param[model.UserID]         `path:"user_id"`
+	}
+	newGroupInput    struct{ Body NewGroup }
+	groupChangeInput struct {
+		GroupID Param[model.ConversationID] `path:"group_id"`
+		Body    GroupChange
+	}
+	membersInput struct {
+		GroupID Param[model.ConversationID] `path:"group_id"`
+		Cursor  Param[model.UserID]         `query:"cursor" doc:"next_cursor of the page before"`
+		Limit   int                         `query:"limit" minimum:"1" maximum:"200" default:"50"`
+	}
+	membersOutput struct {
+		Body struct {
+			Members    []Member `json:"members" doc:"By user id"`
+			NextCursor string   `json:"next_cursor,omitempty"`
+			HasMore    bool     `json:"has_more"`
+		}
+	}
+	addMembersInput struct {
+		GroupID Param[model.ConversationID] `path:"group_id"`
+		Body    struct {
+			MemberIDs []model.UserID `json:"member_ids" minItems:"1" maxItems:"500"`
+		}
+	}
+	roleInput struct {
+		GroupID Param[model.ConversationID] `path:"group_id"`
+		UserID  Param[model.UserID]         `path:"user_id"`
+		Body    struct {
+			Role string `json:"role" enum:"owner,admin,member"`
+		}
+	}
+)
+
+func (a *API) registerGroups(h huma.API) {
+	tags := []string{"groups"}
+	route(h, huma.Operation{
+		OperationID: "create-group", Method: http.MethodPost, Path: "/v1/groups", Tags: tags, DefaultStatus: http.StatusCreated, Summary: "Make a group", Description: "The group's id is its conversation's.",
+	}, func(ctx context.Context, in *newGroupInput) (*conversationOutput, error) {
+		me := CallerFrom(ctx).UserID
+		return conversationOut(me)(a.deps.Groups.Create(ctx, me, in.Body.Name, in.Body.MemberIDs))
+	})
+	route(h, huma.Operation{
+		OperationID: "get-group", Method: http.MethodGet, Path: "/v1/groups/{group_id}", Tags: tags, Summary: "A group",
+	}, func(ctx context.Context, in *groupPath) (*conversationOutput, error) {
+		me := CallerFrom(ctx).UserID
+		return conversationOut(me)(a.deps.Groups.Get(ctx, me, in.GroupID.ID))
+	})
+	route(h, huma.Operation{
+		OperationID: "update-group", Method: http.MethodPatch, Path: "/v1/groups/{group_id}", Tags: tags, Summary: "Rename a group or change its picture", Description: "By its owner and admins.",
+	}, func(ctx context.Context, in *groupChangeInput) (*conversationOutput, error) {
+		me := CallerFrom(ctx).UserID
+		return conversationOut(me)(a.deps.Groups.Update(ctx, me, in.GroupID.ID, in.Body.Name, in.Body.AvatarURL))
+	})
+	route(h, huma.Operation{
+		OperationID: "dissolve-group", Method: http.MethodDelete, Path: "/v1/groups/{group_id}", Tags: tags, Summary: "End a group", Description: "By its owner.",
+	}, func(ctx context.Context, in *groupPath) (*none, error) {
+		return nil, a.deps.Groups.Dissolve(ctx, CallerFrom(ctx).UserID, in.GroupID.ID)
+	})
+	route(h, huma.Operation{
+		OperationID: "list-members", Method: http.MethodGet, Path: "/v1/groups/{group_id}/members", Tags: tags, Summary: "Its members",
+	}, func(ctx context.Context, in *membersInput) (*membersOutput, error) {
+		list, more, err := a.deps.Groups.Members(ctx, CallerFrom(ctx).UserID, in.GroupID.ID, in.Cursor.ID, in.Limit)
+		if err != nil {
+			return nil, err
+		}
+		out := &membersOutput{}
+		out.Body.Members, out.Body.HasMore = make([]Member, len(list)), more
+		for i, m := range list {
+			out.Body.Members[i] = Member{UserID: m.UserID, Role: m.Role, JoinedAt: m.JoinedAt}
+		}
+		if more {
+			out.Body.NextCursor = list[len(list)-1].UserID.String()
+		}
+		return out, nil
+	})
+	route(h, huma.Operation{
+		OperationID: "add-members", Method: http.MethodPost, Path: "/v1/groups/{group_id}/members", Tags: tags, DefaultStatus: http.StatusNoContent,
+		Summary: "Bring users in", Description: "By its owner and admins. Who belongs already stays as they are.",
+	}, func(ctx context.Context, in *addMembersInput) (*none, error) {
+		return nil, a.deps.Groups.Add(ctx, CallerFrom(ctx).UserID, in.GroupID.ID, in.Body.MemberIDs)
+	})
+	route(h, huma.Operation{
+		OperationID: "remove-member", Method: http.MethodDelete, Path: "/v1/groups/{group_id}/members/{user_id}", Tags: tags,
+		Summary: "Take a member out, or leave", Description: "Leaving is removing oneself. An owner who leaves hands the group to the oldest admin, else member.",
+	}, func(ctx context.Context, in *memberPath) (*none, error) {
+		return nil, a.deps.Groups.Remove(ctx, CallerFrom(ctx).UserID, in.GroupID.ID, in.UserID.ID)
+	})
+	route(h, huma.Operation{
+		OperationID: "set-role", Method: http.MethodPut, Path: "/v1/groups/{group_id}/members/{user_id}/role", Tags: tags,
+		Summary: "Give a role", Description: "By its owner. Making someone else owner hands the group over.",
+	}, func(ctx context.Context, in *roleInput) (*none, error) {
+		return nil, a.deps.Groups.SetRole(ctx, CallerFrom(ctx).UserID, in.GroupID.ID, in.UserID.ID, in.Body.Role)
+	})
+}
+
+func conversationOut(me model.UserID) func(*model.View, error) (*conversationOutput, error) {
+	return func(v *model.View, err error) (*conversationOutput, error) {
+		if err != nil {
+			return nil, err
+		}
+		return &conversationOutput{conversationOf(me, v)}, nil
+	}
+}

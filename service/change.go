@@ -1,0 +1,76 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"ackbox/model"
+)
+
+// errNothing is what a change answers when there is nothing to do: the transaction is
+// rolled back and no message is written.
+var errNothing = errors.New("nothing to change")
+
+// Change writes a message of the server's own (a notice, a recall) together with what it
+// tells about, in one transaction under the conversation's lock: the change has its
+// place in the order, and the message's audience is who belongs to the conversation
+// after it. change may run more than once. It gets the conversation with Head at the
+// message's own seq, may fill in msg.Body, and answers errNothing, or why it is refused.
+//
+// Errors: CodeNotFound for an unknown conversation; CodeUnknownOutcome when nobody can
+// say whether it happened (changes are made so that repeating them is harmless).
+func (w *Writer) Change(ctx context.Context, msg *model.Message, change func(tx *model.Store, c *model.Conversation) error) (Committed, error) {
+	ctx, cancel := context.WithTimeout(ctx, sendPatience)
+	defer cancel()
+	id, err := w.ids.Next()
+	if err != nil {
+		return Committed{}, err
+	}
+	msg.ID = model.MessageID(id)
+	msg.ClientMsgID = "server-" + msg.ID.String()
+	var entries []model.Entry
+	var audience *model.Audience
+	err = w.store.Tx(ctx, func(tx *model.Store) error {
+		now := model.MillisOf(w.clock())
+		heads, err := tx.AdvanceConversations(ctx, []model.ConversationCount{{ID: msg.ConversationID, Count: 1}}, now)
+		if err != nil {
+			return err
+		}
+		c, err := tx.ConversationByID(ctx, msg.ConversationID)
+		if err != nil {
+			return err
+		}
+		msg.ConversationSeq, msg.CreatedAt, msg.SenderSeq = heads[c.ID].Head, now, 0
+		if err := change(tx, c); err != nil {
+			return err
+		}
+		if audience, err = tx.LoadAudience(ctx, c.ID); err != nil {
+			return err
+		}
+		s := &send{msg: msg, audience: audience}
+		users := countMailboxes([]*send{s})
+		mailboxes, err := tx.AdvanceMailboxes(ctx, users)
+		if err != nil {
+			return err
+		}
+		s.enter(func(user model.UserID) int64 { return mailboxes[user] })
+		entries = s.entries
+		if err := tx.InsertMessages(ctx, []*model.Message{msg}); err != nil {
+			return err
+		}
+		return tx.InsertEntries(ctx, entries)
+	})
+	switch {
+	case errors.Is(err, errNothing):
+		return Committed{}, errNothing
+	case errors.Is(err, model.ErrCommitUnknown):
+		return Committed{}, unknownOutcome(err)
+	case err != nil:
+		return Committed{}, fmt.Errorf("change conversation: %w", err)
+	}
+	w.audiences.Put(audience)
+	c := Committed{Message: msg, JSON: msg.AppendJSON(nil), Entries: entries, Audience: audience}
+	w.committed([]Committed{c})
+	return c, nil
+}

@@ -1,0 +1,371 @@
+package service
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"ackbox/model"
+)
+
+// Bounds of groups.
+const (
+	MaxGroupName  = 64  // characters
+	MaxMembersAdd = 500 // in one call
+)
+
+// Groups is what people do with a group. Every change is decided under the group's row lock,
+// has its place in the order as a notice, and tells the members with a conversation frame.
+type Groups struct {
+	store         *model.Store
+	ids           *IDs
+	writer        *Writer
+	conversations *Conversations
+	delivery      *Delivery
+	mailboxLimit  int // members up to which messages are copied into mailboxes
+	maxMembers    int
+	clock         func() time.Time
+}
+
+// NewGroups wires the part.
+func NewGroups(store *model.Store, ids *IDs, writer *Writer, conversations *Conversations, delivery *Delivery, mailboxLimit, maxMembers int, clock func() time.Time) *Groups {
+	return &Groups{store: store, ids: ids, writer: writer, conversations: conversations, delivery: delivery, mailboxLimit: mailboxLimit, maxMembers: maxMembers, clock: clock}
+}
+
+// notice is the body of a notice: what happened, and to whom. Its sender_id is who did it.
+type notice struct {
+	Event   string         `json:"event"`
+	UserIDs []model.UserID `json:"user_ids,omitempty"`
+	Name    string         `json:"name,omitempty"`
+	Role    string         `json:"role,omitempty"`
+}
+
+func (n notice) body() model.JSON {
+	text, err := json.Marshal(n)
+	if err != nil {
+		panic("a notice that cannot be encoded: " + err.Error()) // a field type was changed
+	}
+	return model.JSON(text)
+}
+
+// Create makes a group of its owner and some members, at most MaxMembersAdd. Errors:
+// CodeValidation; CodeNotFound when a user does not exist.
+func (g *Groups) Create(ctx context.Context, owner model.UserID, name string, users []model.UserID) (*model.View, error) {
+	if err := checkGroupName(name); err != nil {
+		return nil, err
+	}
+	users, err := g.others(ctx, owner, users)
+	if err != nil {
+		return nil, err
+	}
+	if err := g.checkSize(len(users) + 1); err != nil {
+		return nil, err
+	}
+	raw, err := g.ids.Next()
+	if err != nil {
+		return nil, err
+	}
+	now := model.MillisOf(g.clock())
+	c := &model.Conversation{ID: model.ConversationID(raw), Kind: model.Group, Name: strings.TrimSpace(name), OwnerID: owner, Delivery: model.DeliveryMailbox, CreatedAt: now}
+	if err := g.store.Tx(ctx, func(tx *model.Store) error {
+		if err := tx.InsertGroup(ctx, c); err != nil {
+			return err
+		}
+		return tx.PutMembers(ctx, c.ID, []model.UserID{owner}, model.RoleOwner, 0, now)
+	}); err != nil {
+		return nil, err
+	}
+	// The group has its owner; the notice brings the others in.
+	_, err = g.change(ctx, owner, c.ID, notice{Event: "group_created", UserIDs: users, Name: c.Name}, func(tx *model.Store, c *model.Conversation, _ string) error {
+		if err := tx.PutMembers(ctx, c.ID, users, model.RoleGroupMember, c.Head-1, now); err != nil {
+			return err
+		}
+		c.MemberCount = int64(len(users)) + 1
+		return g.resize(ctx, tx, c)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return g.conversations.Get(ctx, owner, c.ID)
+}
+
+// resize writes a group whose members changed, and switches it to the log when it has
+// outgrown the mailboxes: at this conversation_seq, for good.
+func (g *Groups) resize(ctx context.Context, tx *model.Store, c *model.Conversation) error {
+	c.MembersVersion++
+	if c.MemberCount > int64(g.mailboxLimit) {
+		c.Delivery = model.DeliveryLog
+	}
+	return tx.UpdateGroup(ctx, c)
+}
+
+// others are the distinct users beside me, all of whom must exist.
+func (g *Groups) others(ctx context.Context, me model.UserID, users []model.UserID) ([]model.UserID, error) {
+	users = slices.Clone(users)
+	slices.Sort(users)
+	users = slices.DeleteFunc(slices.Compact(users), func(u model.UserID) bool { return u == me })
+	if len(users) > MaxMembersAdd {
+		return nil, model.Invalid("body.member_ids", fmt.Sprintf("are more than %d", MaxMembersAdd), len(users))
+	}
+	known, err := g.store.KnownUsers(ctx, users)
+	if err != nil {
+		return nil, err
+	}
+	if len(known) != len(users) {
+		return nil, model.NotFound("user")
+	}
+	return users, nil
+}
+
+func (g *Groups) checkSize(n int) error {
+	if n > g.maxMembers {
+		return model.Invalid("body.member_ids", fmt.Sprintf("a group has at most %d members", g.maxMembers), n)
+	}
+	return nil
+}
+
+func checkGroupName(name string) error {
+	if n := utf8.RuneCountInString(name); n > MaxGroupName || blank(name) {
+		return model.Invalid("body.name", fmt.Sprintf("want 1 to %d characters, not blank", MaxGroupName), name)
+	}
+	return nil
+}
+
+// change does something to a group that a member asked for. do gets the member's role,
+// under the lock.
+func (g *Groups) change(ctx context.Context, me model.UserID, id model.ConversationID, n notice, do func(tx *model.Store, c *model.Conversation, role string) error) (Committed, error) {
+	msg := &model.Message{ConversationID: id, SenderID: me, Type: model.TypeNotice, Body: n.body(), Ext: "{}"}
+	done, err := g.writer.Change(ctx, msg, func(tx *model.Store, c *model.Conversation) error {
+		roles, err := tx.ActiveMembers(ctx, id, []model.UserID{me})
+		if err != nil {
+			return err
+		}
+		role, member := roles[me]
+		if !member || c.Kind != model.Group || c.DissolvedAt != 0 {
+			return model.NotFound("group")
+		}
+		return do(tx, c, role)
+	})
+	if err != nil {
+		return done, err
+	}
+	g.delivery.Notify(done.Audience.Members, encodeFrame(ConversationEvent{Type: "conversation", Event: "updated", ConversationID: id}))
+	return done, nil
+}
+
+func forbidden(what string) error {
+	return model.NewError(model.CodeForbidden, "only the group's owner and admins %s", what)
+}
+
+// Update renames a group or changes its picture; nil leaves a field as it is.
+func (g *Groups) Update(ctx context.Context, me model.UserID, id model.ConversationID, name, avatarURL *string) (*model.View, error) {
+	if name != nil {
+		if err := checkGroupName(*name); err != nil {
+			return nil, err
+		}
+	}
+	if avatarURL != nil {
+		if err := checkAvatarURL(*avatarURL); err != nil {
+			return nil, err
+		}
+	}
+	n := notice{Event: "group_updated"}
+	if name != nil {
+		n.Name = strings.TrimSpace(*name)
+	}
+	_, err := g.change(ctx, me, id, n, func(tx *model.Store, c *model.Conversation, role string) error {
+		if role == model.RoleGroupMember {
+			return forbidden("change it")
+		}
+		before := *c
+		if name != nil {
+			c.Name = n.Name
+		}
+		if avatarURL != nil {
+			c.AvatarURL = *avatarURL
+		}
+		if before == *c {
+			return errNothing
+		}
+		return tx.UpdateGroup(ctx, c)
+	})
+	if err != nil && !errors.Is(err, errNothing) {
+		return nil, err
+	}
+	return g.Get(ctx, me, id)
+}
+
+// Get is a group as one of its members sees it.
+func (g *Groups) Get(ctx context.Context, me model.UserID, id model.ConversationID) (*model.View, error) {
+	v, err := g.conversations.Get(ctx, me, id)
+	if err == nil && v.Kind != model.Group {
+		return nil, model.NotFound("group")
+	}
+	return v, err
+}
+
+// Dissolve ends a group; only its owner does. Its messages stay in the mailboxes.
+func (g *Groups) Dissolve(ctx context.Context, me model.UserID, id model.ConversationID) error {
+	done, err := g.change(ctx, me, id, notice{Event: "group_dissolved"}, func(tx *model.Store, c *model.Conversation, role string) error {
+		if role != model.RoleOwner {
+			return model.NewError(model.CodeForbidden, "only the group's owner dissolves it")
+		}
+		c.DissolvedAt = model.MillisOf(g.clock())
+		c.MembersVersion++
+		return tx.UpdateGroup(ctx, c)
+	})
+	if err != nil {
+		return err
+	}
+	g.removed(id, done.Audience.Members)
+	return nil
+}
+
+func (g *Groups) removed(id model.ConversationID, users []model.UserID) {
+	g.delivery.Notify(users, encodeFrame(ConversationEvent{Type: "conversation", Event: "removed", ConversationID: id}))
+}
+
+// Members is a page of a group's members by user id, after one.
+func (g *Groups) Members(ctx context.Context, me model.UserID, id model.ConversationID, after model.UserID, limit int) (list []*model.Member, more bool, err error) {
+	if _, err := g.Get(ctx, me, id); err != nil {
+		return nil, false, err
+	}
+	if list, err = g.store.Members(ctx, id, after, limit+1); err != nil {
+		return nil, false, err
+	}
+	if more = len(list) > limit; more {
+		list = list[:limit]
+	}
+	return list, more, nil
+}
+
+// Add brings users in; those who belong already stay as they are. They see what comes from the
+// notice on.
+func (g *Groups) Add(ctx context.Context, me model.UserID, id model.ConversationID, users []model.UserID) error {
+	users, err := g.others(ctx, me, users)
+	if err != nil {
+		return err
+	}
+	if len(users) == 0 {
+		return model.Invalid("body.member_ids", "names nobody else", nil)
+	}
+	msg := notice{Event: "members_added", UserIDs: users}
+	_, err = g.change(ctx, me, id, msg, func(tx *model.Store, c *model.Conversation, role string) error {
+		if role == model.RoleGroupMember {
+			return forbidden("add members")
+		}
+		present, err := tx.ActiveMembers(ctx, id, users)
+		if err != nil {
+			return err
+		}
+		fresh := slices.DeleteFunc(slices.Clone(users), func(u model.UserID) bool { _, here := present[u]; return here })
+		if len(fresh) == 0 {
+			return errNothing
+		}
+		if err := g.checkSize(int(c.MemberCount) + len(fresh)); err != nil {
+			return err
+		}
+		if err := tx.PutMembers(ctx, id, fresh, model.RoleGroupMember, c.Head-1, model.MillisOf(g.clock())); err != nil {
+			return err
+		}
+		c.MemberCount += int64(len(fresh))
+		return g.resize(ctx, tx, c)
+	})
+	if errors.Is(err, errNothing) {
+		return nil
+	}
+	return err
+}
+
+// Remove takes a member out, or lets one leave (user is me). An owner who leaves hands
+// the group to the oldest admin, else member; the last one's leaving dissolves it.
+func (g *Groups) Remove(ctx context.Context, me model.UserID, id model.ConversationID, user model.UserID) error {
+	event := "member_removed"
+	if me == user {
+		event = "member_left"
+	}
+	_, err := g.change(ctx, me, id, notice{Event: event, UserIDs: []model.UserID{user}}, func(tx *model.Store, c *model.Conversation, role string) error {
+		roles, err := tx.ActiveMembers(ctx, id, []model.UserID{user})
+		if err != nil {
+			return err
+		}
+		theirs, member := roles[user]
+		switch {
+		case !member:
+			return model.NotFound("member")
+		case me != user && (role == model.RoleGroupMember || theirs == model.RoleOwner || (role == model.RoleGroupAdmin && theirs == model.RoleGroupAdmin)):
+			return model.NewError(model.CodeForbidden, "you may not remove this member")
+		}
+		if theirs == model.RoleOwner {
+			if err := g.inherit(ctx, tx, c, user); err != nil {
+				return err
+			}
+		}
+		if err := tx.EndMember(ctx, id, user, c.Head-1); err != nil {
+			return err
+		}
+		c.MemberCount--
+		return g.resize(ctx, tx, c)
+	})
+	if err != nil {
+		return err
+	}
+	g.removed(id, []model.UserID{user})
+	return nil
+}
+
+func (g *Groups) inherit(ctx context.Context, tx *model.Store, c *model.Conversation, owner model.UserID) error {
+	next, err := tx.Successor(ctx, c.ID, owner)
+	if err != nil {
+		return err
+	}
+	c.OwnerID = next
+	if next == 0 {
+		c.DissolvedAt = model.MillisOf(g.clock())
+		return nil
+	}
+	return tx.SetMemberRole(ctx, c.ID, next, model.RoleOwner)
+}
+
+// SetRole makes a member an admin or a plain member, or hands the group over; only its
+// owner does.
+func (g *Groups) SetRole(ctx context.Context, me model.UserID, id model.ConversationID, user model.UserID, role string) error {
+	_, err := g.change(ctx, me, id, notice{Event: "role_changed", UserIDs: []model.UserID{user}, Role: role}, func(tx *model.Store, c *model.Conversation, mine string) error {
+		if mine != model.RoleOwner {
+			return model.NewError(model.CodeForbidden, "only the group's owner gives roles")
+		}
+		roles, err := tx.ActiveMembers(ctx, id, []model.UserID{user})
+		if err != nil {
+			return err
+		}
+		before, member := roles[user]
+		switch {
+		case !member:
+			return model.NotFound("member")
+		case before == role:
+			return errNothing
+		case me == user:
+			return model.NewError(model.CodeForbidden, "the owner hands the group over by making someone else owner")
+		}
+		if role == model.RoleOwner {
+			c.OwnerID = user
+			if err := tx.SetMemberRole(ctx, id, me, model.RoleGroupAdmin); err != nil {
+				return err
+			}
+		}
+		if err := tx.SetMemberRole(ctx, id, user, role); err != nil {
+			return err
+		}
+		c.MembersVersion++
+		return tx.UpdateGroup(ctx, c)
+	})
+	if errors.Is(err, errNothing) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,68 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"ackbox/model"
+)
+
+// Recall takes a message back: its sender within the recall window, a group's owner
+// or admin at any time. Its content is gone everywhere; a message of type recall has
+// its place in the order, so that devices that were away hear of it. Repeating it changes
+// nothing. It answers the message as it is now.
+func (m *Messages) Recall(ctx context.Context, me model.UserID, id model.MessageID) (*model.Message, error) {
+	target, err := m.store.MessageByID(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := m.store.MemberOf(ctx, target.ConversationID, me); err != nil {
+		if model.CodeOf(err) == model.CodeNotFound {
+			return nil, model.NotFound("message")
+		}
+		return nil, err
+	}
+	msg := &model.Message{
+		ConversationID: target.ConversationID, SenderID: me, Type: model.TypeRecall, ReplyTo: id, Ext: "{}",
+		Body: model.JSON(fmt.Sprintf(`{"message_id":"%d","conversation_seq":%d}`, target.ID, target.ConversationSeq)),
+	}
+	_, err = m.writer.Change(ctx, msg, func(tx *model.Store, c *model.Conversation) error {
+		// Read again under the conversation's lock: membership, role and message.
+		if target, err = tx.MessageByID(ctx, id); err != nil {
+			return err
+		}
+		member, err := tx.MemberOf(ctx, c.ID, me)
+		if err != nil {
+			return err
+		}
+		if target.RecalledAt != 0 {
+			return errNothing
+		}
+		if err := m.mayRecall(c, member, target); err != nil {
+			return err
+		}
+		target.RecalledAt, target.Body, target.Ext = model.MillisOf(m.clock()), "{}", "{}"
+		return tx.Recall(ctx, id, target.RecalledAt)
+	})
+	if err != nil && !errors.Is(err, errNothing) {
+		return nil, err
+	}
+	return target, nil
+}
+
+func (m *Messages) mayRecall(c *model.Conversation, member *model.Member, target *model.Message) error {
+	switch {
+	case c.DissolvedAt != 0 || target.ConversationSeq <= member.JoinedSeq:
+		return model.NotFound("message")
+	case target.Type == model.TypeRecall || target.Type == model.TypeNotice:
+		return model.NewError(model.CodeForbidden, "what the server wrote stays")
+	case member.Role == model.RoleOwner || member.Role == model.RoleGroupAdmin:
+		return nil
+	case target.SenderID != member.UserID:
+		return model.NewError(model.CodeForbidden, "only the sender, or a group's owner or admin, recalls a message")
+	case m.clock().Sub(target.CreatedAt.Time()) > m.recallWindow:
+		return model.NewError(model.CodeRecallTooLate, "a message can be recalled for %s", m.recallWindow)
+	}
+	return nil
+}
