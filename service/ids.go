@@ -66,7 +66,9 @@ func NewIDs(ctx context.Context, store *model.Store, want model.NodeID, address 
 
 func (g *IDs) acquire(ctx context.Context) error {
 	now := g.clock()
-	base := now.UnixMilli() - idEpoch
+	g.mu.Lock()
+	base := max(now.UnixMilli()-idEpoch, g.last+1) // above what this process gave out, also when its lease's row is gone
+	g.mu.Unlock()
 	mark := func(previous int64) int64 { return max(base, previous+1) + idReserve.Milliseconds() }
 	lease, previous, err := g.store.AcquireLease(ctx, g.want, rand.Text(), g.address, model.MillisOf(now), model.MillisOf(now).Add(LeaseTTL), mark)
 	if err != nil {
@@ -75,8 +77,8 @@ func (g *IDs) acquire(ctx context.Context) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.lease, g.started = lease, now
-	g.base = max(base, previous+1)
-	g.last, g.counter = max(g.last, g.base), 0
+	g.base = max(base, previous+1, g.last+1)
+	g.last, g.counter = g.base, 0
 	return nil
 }
 
