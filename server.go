@@ -41,27 +41,28 @@ const (
 // server is the whole program: what newServer built in order, run serves, and close ends in
 // reverse.
 type server struct {
-	config   *config.Config
-	log      *slog.Logger
-	registry *prometheus.Registry
-	store    *model.Store
-	redis    redis.UniversalClient
-	ids      *service.IDs
-	auth     *service.Auth
-	writer   *service.Writer
-	acker    *service.Acker
-	window   *service.Window
-	delivery *service.Delivery
-	relay    *service.RedisRelay // nil on SQLite: there is no other node
-	hub      *ws.Hub
-	api      *api.API
-	jobs     *job.Runner
-	public   *http.Server
-	admin    *http.Server // nil unless configured
-	listener net.Listener
-	adminL   net.Listener
-	draining atomic.Bool
-	closers  []closer // in order of construction
+	config       *config.Config
+	log          *slog.Logger
+	registry     *prometheus.Registry
+	store        *model.Store
+	redis        redis.UniversalClient
+	installation string
+	ids          *service.IDs
+	auth         *service.Auth
+	writer       *service.Writer
+	acker        *service.Acker
+	window       *service.Window
+	delivery     *service.Delivery
+	relay        *service.RedisRelay // nil on SQLite: there is no other node
+	hub          *ws.Hub
+	api          *api.API
+	jobs         *job.Runner
+	public       *http.Server
+	admin        *http.Server // nil unless configured
+	listener     net.Listener
+	adminL       net.Listener
+	draining     atomic.Bool
+	closers      []closer // in order of construction
 }
 
 type closer struct {
@@ -115,6 +116,9 @@ func (s *server) openStore(ctx context.Context) (err error) {
 	}
 	s.onClose("store", func(context.Context) error { return s.store.Close() })
 	if err := s.store.Migrate(ctx); err != nil {
+		return err
+	}
+	if s.installation, err = s.store.Installation(ctx, rand.Text()); err != nil {
 		return err
 	}
 	warnings, err := s.store.Warnings(ctx)
@@ -192,7 +196,7 @@ func (s *server) buildCore(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	s.auth, err = service.NewAuth(service.AuthOptions{Store: s.store, IDs: s.ids, Redis: s.redis, Secret: secret, AccessTTL: c.AccessTokenTTL, RefreshTTL: c.RefreshTokenTTL})
+	s.auth, err = service.NewAuth(service.AuthOptions{Store: s.store, IDs: s.ids, Redis: s.redis, Installation: s.installation, Secret: secret, AccessTTL: c.AccessTokenTTL, RefreshTTL: c.RefreshTokenTTL})
 	if err != nil {
 		return err
 	}
@@ -205,7 +209,7 @@ func (s *server) buildCore(ctx context.Context) (err error) {
 	}
 	s.onClose("delivery", func(context.Context) error { s.delivery.Stop(); return nil })
 	if s.store.Dialect() == model.MySQL && len(c.RedisURL) > 0 {
-		s.relay = service.NewRedisRelay(s.redis, rand.Text(), s.delivery, service.RelayHooks{
+		s.relay = service.NewRedisRelay(s.redis, s.installation, rand.Text(), s.delivery, service.RelayHooks{
 			Revoked:      func(family model.FamilyID) { s.auth.Revoked(family) },
 			Banned:       s.learnBan,
 			Resubscribed: func() { s.log.Info("the relay is back; the sweep looks at every session") },
@@ -227,11 +231,12 @@ func (s *server) buildCore(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	s.delivery.SetAudiences(audiences)
 	s.acker = service.NewAcker(s.store, s.delivery, clock, s.log)
 	s.onClose("acks", s.acker.Stop)
 	s.writer = service.NewWriter(s.store, s.ids, audiences, clock, s.log, s.delivery.Committed)
 	s.onClose("writer", s.writer.Stop)
-	s.window = service.NewWindow(s.redis, c.IdempotencyWindow)
+	s.window = service.NewWindow(s.redis, s.installation, c.IdempotencyWindow)
 	s.onClose("window", func(context.Context) error { s.window.Stop(); return nil })
 	service.RegisterMetrics(s.registry, s.writer, s.delivery)
 	return s.buildParts(ctx, audiences, clock)

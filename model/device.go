@@ -166,6 +166,45 @@ func (s *Store) SelectiveAcks(ctx context.Context, keys []DeviceKey) (map[Device
 	return found, err
 }
 
+// LogHead is a log conversation of a user and how far a device has acked it. A device
+// that never acked there begins where its user has read or joined.
+type LogHead struct {
+	LogPosition
+	Head int64
+}
+
+// LogHeads reads them for one device, at most 1,000, latest activity first.
+func (s *Store) LogHeads(ctx context.Context, key DeviceKey) ([]LogHead, error) {
+	rows, err := s.read(ctx).Raw(`SELECT c.id, c.head, COALESCE(l.acked_seq, CASE WHEN p.read_seq > p.joined_seq THEN p.read_seq ELSE p.joined_seq END)
+		FROM members p JOIN conversations c ON c.id = p.conversation_id
+		LEFT JOIN log_positions l ON l.user_id = p.user_id AND l.device_id = ? AND l.conversation_id = p.conversation_id
+		WHERE p.user_id = ? AND p.left_seq = 0 AND c.delivery = 'log' AND c.dissolved_at = 0 ORDER BY c.updated_at DESC LIMIT 1000`, key.DeviceID, key.UserID).Rows()
+	if err != nil {
+		return nil, fmt.Errorf("read log conversations: %w", err)
+	}
+	return scanAll(rows, func(r *sql.Rows) (h LogHead, err error) {
+		err = r.Scan(&h.ConversationID, &h.Head, &h.Acked)
+		return h, err
+	})
+}
+
+// ConversationHeads reads the heads of at most 500 conversations.
+func (s *Store) ConversationHeads(ctx context.Context, ids []ConversationID) (map[ConversationID]int64, error) {
+	rows, err := s.read(ctx).Raw("SELECT id, head FROM conversations WHERE id IN ?", ids).Rows()
+	if err != nil {
+		return nil, fmt.Errorf("read conversation heads: %w", err)
+	}
+	heads := make(map[ConversationID]int64, len(ids))
+	_, err = scanAll(rows, func(r *sql.Rows) (struct{}, error) {
+		var id ConversationID
+		var head int64
+		err := r.Scan(&id, &head)
+		heads[id] = head
+		return struct{}{}, err
+	})
+	return heads, err
+}
+
 // LogPosition is a device's acked conversation_seq in a log conversation.
 type LogPosition struct {
 	ConversationID ConversationID

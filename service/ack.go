@@ -127,6 +127,9 @@ func (a *Acker) write(batch []*ackRequest) {
 		if r.err == nil {
 			metrics.acks.Inc()
 			a.delivery.Acked(r.Key, r.settles(), r.seqs)
+			for _, p := range r.Conversations {
+				a.delivery.AckedLog(r.Key, p)
+			}
 		}
 	}
 	if err == nil {

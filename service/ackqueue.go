@@ -1,9 +1,12 @@
 package service
 
 import (
+	"bytes"
 	"fmt"
 	"sync"
 	"time"
+
+	"ackbox/model"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 )
@@ -19,9 +22,12 @@ type AckQueue struct {
 	lru *simplelru.LRU[pushKey, *pushed]
 }
 
+// pushKey names an un-acked push: a mailbox entry, or with a conversation all that a
+// device has not acked of a log conversation.
 type pushKey struct {
-	session *Session
-	seq     int64
+	session      *Session
+	conversation model.ConversationID
+	seq          int64
 }
 
 // pushed is one un-acked push.
@@ -34,10 +40,11 @@ type pushed struct {
 
 // Due is a push whose ack has not come in time.
 type Due struct {
-	Session *Session
-	Seq     int64
-	Attempt int // pushes so far
-	Message []byte
+	Session      *Session
+	Conversation model.ConversationID // of a log conversation's push; then Seq is 0
+	Seq          int64
+	Attempt      int // pushes so far
+	Message      []byte
 }
 
 // NewAckQueue makes a queue of at most size entries.
@@ -54,13 +61,49 @@ func NewAckQueue(size int) (*AckQueue, error) {
 func (q *AckQueue) Add(s *Session, seq int64, attempt int, message []byte, now time.Time) (evicted *Session) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.lru.Len() >= q.size && !q.lru.Contains(pushKey{s, seq}) {
-		if key, _, ok := q.lru.RemoveOldest(); ok {
-			evicted = key.session
+	return q.add(pushKey{s, 0, seq}, attempt, message, now)
+}
+
+func (q *AckQueue) add(key pushKey, attempt int, message []byte, now time.Time) (evicted *Session) {
+	if q.lru.Len() >= q.size && !q.lru.Contains(key) {
+		if oldest, _, ok := q.lru.RemoveOldest(); ok {
+			evicted = oldest.session
 		}
 	}
-	q.lru.Add(pushKey{s, seq}, &pushed{message: message, attempt: attempt, first: now, last: now})
+	q.lru.Add(key, &pushed{message: message, attempt: attempt, first: now, last: now})
 	return evicted
+}
+
+// AddLog remembers a push of a log conversation. A device has one entry for each such
+// conversation, which waits since its oldest un-acked push and holds the newest.
+func (q *AckQueue) AddLog(s *Session, id model.ConversationID, message []byte, now time.Time) (evicted *Session) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	key := pushKey{s, id, 0}
+	if p, waits := q.lru.Peek(key); waits {
+		p.message = message
+		return nil
+	}
+	return q.add(key, 1, message, now)
+}
+
+// AckedLog removes a log conversation's entry.
+func (q *AckQueue) AckedLog(s *Session, id model.ConversationID) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.lru.Remove(pushKey{s, id, 0})
+}
+
+// Replace puts another encoding of a message into its un-acked pushes: after a recall,
+// nobody gets the content that is gone. prefix is how the message's encoding begins.
+func (q *AckQueue) Replace(prefix, message []byte) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, key := range q.lru.Keys() {
+		if p, ok := q.lru.Peek(key); ok && bytes.HasPrefix(p.message, prefix) {
+			p.message = message
+		}
+	}
 }
 
 // Acked removes an entry and answers when it was first pushed; ok is false when it
@@ -68,11 +111,11 @@ func (q *AckQueue) Add(s *Session, seq int64, attempt int, message []byte, now t
 func (q *AckQueue) Acked(s *Session, seq int64) (first time.Time, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	p, ok := q.lru.Peek(pushKey{s, seq})
+	p, ok := q.lru.Peek(pushKey{s, 0, seq})
 	if !ok {
 		return time.Time{}, false
 	}
-	q.lru.Remove(pushKey{s, seq})
+	q.lru.Remove(pushKey{s, 0, seq})
 	return p.first, true
 }
 
@@ -87,7 +130,7 @@ func (q *AckQueue) Overdue(now time.Time, timeout time.Duration, limit int) (lis
 		if !ok || now.Sub(p.last) < timeout {
 			break
 		}
-		list = append(list, Due{Session: key.session, Seq: key.seq, Attempt: p.attempt, Message: p.message})
+		list = append(list, Due{Session: key.session, Conversation: key.conversation, Seq: key.seq, Attempt: p.attempt, Message: p.message})
 		p.attempt++
 		p.last = now
 		q.lru.Get(key) // to the young end

@@ -26,6 +26,8 @@ type AuthOptions struct {
 	IDs   interface{ Next() (int64, error) }
 	Redis redis.Cmdable // keeps tickets; nothing else
 
+	Installation string // names this deployment's keys in Redis
+
 	Secret     []byte // signs access tokens, at least 32 bytes, the same on all nodes
 	AccessTTL  time.Duration
 	RefreshTTL time.Duration
@@ -42,14 +44,15 @@ type Auth struct {
 	// OnBanned is told of a banned account in the same way: its sockets close with 4003.
 	OnBanned func(ctx context.Context, user model.UserID)
 
-	store       *model.Store
-	ids         interface{ Next() (int64, error) }
-	redis       redis.Cmdable
-	now         func() time.Time
-	refreshTTL  time.Duration
-	passwords   *passwords
-	tokens      *accessTokens
-	revocations *Revocations
+	store        *model.Store
+	ids          interface{ Next() (int64, error) }
+	redis        redis.Cmdable
+	installation string
+	now          func() time.Time
+	refreshTTL   time.Duration
+	passwords    *passwords
+	tokens       *accessTokens
+	revocations  *Revocations
 
 	loading  sync.Mutex   // one LoadRevoked at a time
 	loadedTo model.Millis // what has been read from the store
@@ -72,7 +75,7 @@ func NewAuth(o AuthOptions) (*Auth, error) {
 		return nil, err
 	}
 	return &Auth{
-		store: o.Store, ids: o.IDs, redis: o.Redis, now: o.Now, refreshTTL: o.RefreshTTL,
+		store: o.Store, ids: o.IDs, redis: o.Redis, installation: o.Installation, now: o.Now, refreshTTL: o.RefreshTTL,
 		passwords: passwords, tokens: tokens, revocations: newRevocations(),
 	}, nil
 }

@@ -48,6 +48,8 @@ type Delivery struct {
 	stop  context.CancelFunc
 	ctx   context.Context // of the pumps: ends with Stop
 
+	logs *logFanOut
+
 	gapMu sync.Mutex
 	gaps  []*Session
 	gapUp chan struct{}
@@ -72,6 +74,8 @@ func NewDelivery(store *model.Store, node string, opts DeliveryOptions, clock fu
 	for i := range d.shards {
 		d.shards[i].users = map[model.UserID][]*Session{}
 	}
+	d.logs = newLogFanOut(d)
+	d.done.Go(func() { d.logs.run(ctx) })
 	for range opts.PumpWorkers {
 		d.done.Go(d.pumpLoop)
 	}
@@ -126,6 +130,7 @@ type Opening struct {
 	Acked     int64 // the device's position
 	Head      int64
 	Floor     int64
+	Logs      []model.LogHead
 	Reset     bool // the device's last_seq is not what the mailbox has
 	Selective []int64
 }
@@ -152,6 +157,7 @@ func (d *Delivery) Join(socket Socket, o Opening) *Session {
 		Type: "hello", ConnectionID: s.ConnectionID, UserID: o.Key.UserID, DeviceID: o.Key.DeviceID, Node: d.node, Acked: o.Acked, Head: o.Head, Floor: o.Floor,
 		HeartbeatMS: d.opts.Heartbeat.Milliseconds(), AckTimeoutMS: d.opts.AckTimeout.Milliseconds(), TokenExpiresAt: model.MillisOf(o.ExpiresAt), Reset: o.Reset,
 	}), false)
+	s.openLogs(o.Logs)
 	s.mu.Unlock()
 
 	sh := d.shardOf(o.Key.UserID)
@@ -187,9 +193,12 @@ func (d *Delivery) Join(socket Socket, o Opening) *Session {
 func (d *Delivery) Leave(s *Session) {
 	s.mu.Lock()
 	s.state = stateClosed
-	unacked := s.unacked
-	s.unacked, s.outbox, s.stash = nil, nil, nil
+	unacked, logs := s.unacked, s.logs
+	s.unacked, s.outbox, s.stash, s.logs = nil, nil, nil, nil
 	s.mu.Unlock()
+	for id := range logs {
+		d.queue.AckedLog(s, id)
+	}
 	for _, seq := range unacked {
 		d.queue.Acked(s, seq)
 	}
@@ -212,8 +221,14 @@ func (d *Delivery) Leave(s *Session) {
 // other nodes.
 func (d *Delivery) Committed(batch []Committed) {
 	for i := range batch {
-		for _, e := range batch[i].Entries {
-			d.Entry(e.UserID, e.Seq, batch[i].JSON)
+		c := &batch[i]
+		for _, e := range c.Entries {
+			d.Entry(e.UserID, e.Seq, c.JSON)
+		}
+		if c.Audience != nil && c.Audience.Delivery == model.DeliveryLog {
+			m := logMessage{c.Message.ConversationID, c.Message.ConversationSeq, c.Audience.Version, c.Audience.Members, c.JSON}
+			d.logs.offer(m)
+			d.relay.Log(m)
 		}
 	}
 	d.relay.Entries(batch)
@@ -452,6 +467,10 @@ func (d *Delivery) Retry(ctx context.Context) error {
 
 func (d *Delivery) retry(push Due) {
 	s := push.Session
+	if push.Conversation != 0 {
+		d.retryLog(push)
+		return
+	}
 	s.mu.Lock()
 	gone := s.state == stateClosed || !slices.Contains(s.unacked, push.Seq)
 	exhausted := !gone && push.Attempt >= d.opts.MaxAttempts
@@ -553,7 +572,7 @@ func (d *Delivery) Sweep(ctx context.Context) error {
 			}
 		}
 	}
-	return nil
+	return d.sweepLogs(ctx)
 }
 
 // settleMoved takes a position read from the store, if it moved since the session

@@ -227,6 +227,7 @@ func (g *Groups) Dissolve(ctx context.Context, me model.UserID, id model.Convers
 }
 
 func (g *Groups) removed(id model.ConversationID, users []model.UserID) {
+	g.delivery.ForgetLog(users, id)
 	g.delivery.Notify(users, encodeFrame(ConversationEvent{Type: "conversation", Event: "removed", ConversationID: id}))
 }
 

@@ -76,7 +76,11 @@ func (m *Mailboxes) Open(ctx context.Context, key model.DeviceKey, lastSeq *int6
 	if err != nil {
 		return Opening{}, err
 	}
-	o := Opening{Key: key, Start: acked, Acked: acked, Head: head.Head, Floor: head.Floor, Reset: reset, Selective: selective[key]}
+	logs, err := m.store.LogHeads(ctx, key)
+	if err != nil {
+		return Opening{}, err
+	}
+	o := Opening{Logs: logs, Key: key, Start: acked, Acked: acked, Head: head.Head, Floor: head.Floor, Reset: reset, Selective: selective[key]}
 	if lastSeq != nil && !reset {
 		o.Start = *lastSeq
 	}

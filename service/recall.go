@@ -45,9 +45,13 @@ func (m *Messages) Recall(ctx context.Context, me model.UserID, id model.Message
 		target.RecalledAt, target.Body, target.Ext = model.MillisOf(m.clock()), "{}", "{}"
 		return tx.Recall(ctx, id, target.RecalledAt)
 	})
-	if err != nil && !errors.Is(err, errNothing) {
+	if errors.Is(err, errNothing) {
+		return target, nil
+	}
+	if err != nil {
 		return nil, err
 	}
+	m.conversations.delivery.Recalled(target)
 	return target, nil
 }
 

@@ -23,7 +23,10 @@ type Relay interface {
 	Unsubscribe(user model.UserID, stillWanted func() bool)
 	Entries(batch []Committed)
 	Frame(users []model.UserID, frame []byte)
+	Log(m logMessage)
 	Acked(key model.DeviceKey, upTo int64, single []int64)
+	AckedLog(key model.DeviceKey, p model.LogPosition)
+	Recalled(m *model.Message)
 	Connected(key model.DeviceKey, connectionID string)
 	Forgotten(key model.DeviceKey)
 	Revoked(user model.UserID, family model.FamilyID)
@@ -33,33 +36,36 @@ type Relay interface {
 // alone is the relay of a node that is the only one by construction (SQLite).
 type alone struct{}
 
-func (alone) Subscribe(model.UserID)                {}
-func (alone) Unsubscribe(model.UserID, func() bool) {}
-func (alone) Entries([]Committed)                   {}
-func (alone) Frame([]model.UserID, []byte)          {}
-func (alone) Acked(model.DeviceKey, int64, []int64) {}
-func (alone) Connected(model.DeviceKey, string)     {}
-func (alone) Forgotten(model.DeviceKey)             {}
-func (alone) Revoked(model.UserID, model.FamilyID)  {}
-func (alone) Banned(model.UserID, bool)             {}
+func (alone) Subscribe(model.UserID)                      {}
+func (alone) Unsubscribe(model.UserID, func() bool)       {}
+func (alone) Entries([]Committed)                         {}
+func (alone) Frame([]model.UserID, []byte)                {}
+func (alone) Acked(model.DeviceKey, int64, []int64)       {}
+func (alone) Log(logMessage)                              {}
+func (alone) AckedLog(model.DeviceKey, model.LogPosition) {}
+func (alone) Recalled(*model.Message)                     {}
+func (alone) Connected(model.DeviceKey, string)           {}
+func (alone) Forgotten(model.DeviceKey)                   {}
+func (alone) Revoked(model.UserID, model.FamilyID)        {}
+func (alone) Banned(model.UserID, bool)                   {}
 
 // event is what travels on a channel. One user's channel carries what concerns that
 // user; the channel of all nodes carries the rest.
 type event struct {
-	Node       string          `json:"n"`
-	Kind       string          `json:"k"` // entry, frame, ack, connect, forget, revoke, ban, unban, join
-	User       model.UserID    `json:"u,omitzero"`
-	Device     model.DeviceID  `json:"d,omitempty"`
-	Connection string          `json:"c,omitempty"`
-	Seq        int64           `json:"s,omitempty"`
-	Seqs       []int64         `json:"l,omitempty"`
-	Family     model.FamilyID  `json:"f,omitempty"`
-	Payload    json.RawMessage `json:"p,omitempty"`
+	Node         string               `json:"n"`
+	Kind         string               `json:"k"` // entry, frame, log, ack, acklog, recall, connect, forget, revoke, ban, unban, join
+	User         model.UserID         `json:"u,omitzero"`
+	Device       model.DeviceID       `json:"d,omitempty"`
+	Connection   string               `json:"c,omitempty"`
+	Seq          int64                `json:"s,omitempty"`
+	Seqs         []int64              `json:"l,omitempty"`
+	Conversation model.ConversationID `json:"v,omitzero"`
+	Version      int64                `json:"m,omitempty"`
+	Family       model.FamilyID       `json:"f,omitempty"`
+	Payload      json.RawMessage      `json:"p,omitempty"`
 }
 
 const (
-	userChannel  = "ackbox:user:"
-	nodesChannel = "ackbox:nodes"
 	// relayCapacity bounds events that wait for Redis; beyond, they are dropped.
 	relayCapacity = 65_536
 	relayBatch    = 512
@@ -78,6 +84,8 @@ type RelayHooks struct {
 type RedisRelay struct {
 	client   redis.UniversalClient
 	node     string // this process, not only its node id
+	users    string // prefix of the users' channels
+	nodes    string // the channel of all nodes
 	delivery *Delivery
 	hooks    RelayHooks
 	log      *slog.Logger
@@ -98,15 +106,15 @@ type published struct {
 	event   event
 }
 
-// NewRedisRelay subscribes and starts the reader, the subscriber and the publisher.
-func NewRedisRelay(client redis.UniversalClient, process string, delivery *Delivery, hooks RelayHooks, log *slog.Logger) *RedisRelay {
+// NewRedisRelay, of a process of an installation, subscribes and starts the reader, the subscriber and the publisher.
+func NewRedisRelay(client redis.UniversalClient, installation, process string, delivery *Delivery, hooks RelayHooks, log *slog.Logger) *RedisRelay {
 	ctx, cancel := context.WithCancel(context.Background())
-	r := &RedisRelay{client: client, node: process, delivery: delivery, hooks: hooks, log: log, cancel: cancel, changes: map[model.UserID]bool{}, changed: make(chan struct{}, 1)}
+	r := &RedisRelay{client: client, node: process, users: "ackbox:" + installation + ":user:", nodes: "ackbox:" + installation + ":nodes", delivery: delivery, hooks: hooks, log: log, cancel: cancel, changes: map[model.UserID]bool{}, changed: make(chan struct{}, 1)}
 	r.queue = newBatcher(1, relayBatch, relayCapacity, r.publish)
-	r.pubsub = client.Subscribe(ctx, nodesChannel)
+	r.pubsub = client.Subscribe(ctx, r.nodes)
 	r.done.Go(func() { r.read(ctx) })
 	r.done.Go(func() { r.subscriptions(ctx) })
-	r.put(nodesChannel, event{Kind: "join"})
+	r.put(r.nodes, event{Kind: "join"})
 	return r
 }
 
@@ -133,7 +141,7 @@ func (r *RedisRelay) put(channel string, e event) {
 func (r *RedisRelay) user(user model.UserID, e event) {
 	if r.peers.Load() > 0 {
 		e.User = user
-		r.put(userChannel+strconv.FormatInt(int64(user), 10), e)
+		r.put(r.users+strconv.FormatInt(int64(user), 10), e)
 	}
 }
 
@@ -146,6 +154,25 @@ func (r *RedisRelay) Entries(batch []Committed) {
 		for _, e := range batch[i].Entries {
 			r.user(e.UserID, event{Kind: "entry", Seq: e.Seq, Payload: batch[i].JSON})
 		}
+	}
+}
+
+// Log tells all nodes of a log conversation's message, once: each knows its own members.
+func (r *RedisRelay) Log(m logMessage) {
+	if r.peers.Load() > 0 {
+		r.put(r.nodes, event{Kind: "log", Conversation: m.conversation, Seq: m.seq, Version: m.version, Payload: m.message})
+	}
+}
+
+// AckedLog tells the node that has the device's socket.
+func (r *RedisRelay) AckedLog(key model.DeviceKey, p model.LogPosition) {
+	r.user(key.UserID, event{Kind: "acklog", Device: key.DeviceID, Conversation: p.ConversationID, Seq: p.Acked})
+}
+
+// Recalled tells all nodes that a message's content is gone.
+func (r *RedisRelay) Recalled(m *model.Message) {
+	if r.peers.Load() > 0 {
+		r.put(r.nodes, event{Kind: "recall", Payload: m.AppendJSON(nil)})
 	}
 }
 
@@ -173,7 +200,7 @@ func (r *RedisRelay) Forgotten(key model.DeviceKey) {
 
 // Revoked tells all nodes that a login has ended.
 func (r *RedisRelay) Revoked(user model.UserID, family model.FamilyID) {
-	r.put(nodesChannel, event{Kind: "revoke", User: user, Family: family})
+	r.put(r.nodes, event{Kind: "revoke", User: user, Family: family})
 }
 
 // Banned tells all nodes about an account.
@@ -182,7 +209,7 @@ func (r *RedisRelay) Banned(user model.UserID, banned bool) {
 	if banned {
 		kind = "ban"
 	}
-	r.put(nodesChannel, event{Kind: kind, User: user})
+	r.put(r.nodes, event{Kind: kind, User: user})
 }
 
 func (r *RedisRelay) publish(batch []published) {
@@ -237,7 +264,7 @@ func (r *RedisRelay) subscriptions(ctx context.Context) {
 		r.subMu.Unlock()
 		var add, drop []string
 		for user, wanted := range changes {
-			name := userChannel + strconv.FormatInt(int64(user), 10)
+			name := r.users + strconv.FormatInt(int64(user), 10)
 			if wanted {
 				add = append(add, name)
 			} else {
@@ -302,6 +329,12 @@ func (r *RedisRelay) handle(m *redis.Message) {
 		d.Frame(e.User, e.Payload)
 	case "ack":
 		d.Settle(model.DeviceKey{UserID: e.User, DeviceID: e.Device}, e.Seq, e.Seqs)
+	case "log":
+		d.logs.offer(logMessage{conversation: e.Conversation, seq: e.Seq, version: e.Version, message: e.Payload})
+	case "acklog":
+		d.SettleLog(model.DeviceKey{UserID: e.User, DeviceID: e.Device}, model.LogPosition{ConversationID: e.Conversation, Acked: e.Seq})
+	case "recall":
+		d.replace(e.Payload)
 	case "connect":
 		d.Kick(e.User, func(s *Session) bool { return s.Key.DeviceID == e.Device && s.ConnectionID != e.Connection }, CloseReplaced, "the same device connected again")
 	case "forget":

@@ -35,7 +35,7 @@ func (a *Auth) Ticket(ctx context.Context, c Claims) (Ticket, error) {
 	defer cancel()
 	value, hash := newSecret()
 	expires := a.now().Add(TicketTTL).UTC()
-	if err := a.redis.Set(ctx, ticketKey(hash), text, TicketTTL).Err(); err != nil {
+	if err := a.redis.Set(ctx, a.ticketKey(hash), text, TicketTTL).Err(); err != nil {
 		return Ticket{}, redisAway(err)
 	}
 	return Ticket{Value: value, ExpiresAt: expires}, nil
@@ -50,7 +50,7 @@ func (a *Auth) RedeemTicket(ctx context.Context, value string) (Claims, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, ticketTimeout)
 	defer cancel()
-	text, err := a.redis.GetDel(ctx, ticketKey(hashSecret(value))).Bytes()
+	text, err := a.redis.GetDel(ctx, a.ticketKey(hashSecret(value))).Bytes()
 	if errors.Is(err, redis.Nil) {
 		return Claims{}, bad
 	}
@@ -70,7 +70,7 @@ func (a *Auth) RedeemTicket(ctx context.Context, value string) (Claims, error) {
 	return c, nil
 }
 
-func ticketKey(hash string) string { return "ticket:" + hash }
+func (a *Auth) ticketKey(hash string) string { return "ackbox:" + a.installation + ":ticket:" + hash }
 
 func redisAway(cause error) error {
 	return &model.Error{Code: model.CodeUnavailable, Detail: "tickets are not available now", RetryAfter: time.Second, Cause: cause}

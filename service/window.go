@@ -20,9 +20,10 @@ import (
 //
 // Claims are pipelined: what piled up while one round trip was under way goes in the next.
 type Window struct {
-	redis  redis.UniversalClient
-	length time.Duration
-	queue  *batcher[*claim]
+	redis        redis.UniversalClient
+	length       time.Duration
+	installation string
+	queue        *batcher[*claim]
 
 	downUntil atomic.Int64 // Unix ns: Redis failed and is left alone until then
 
@@ -35,8 +36,9 @@ type windowKey struct {
 	key    string
 }
 
-func (k windowKey) String() string {
-	return "idem:{" + strconv.FormatInt(int64(k.sender), 10) + "}:" + k.key
+// in is the key's name in Redis: other installations may use the same one.
+func (k windowKey) in(installation string) string {
+	return "ackbox:" + installation + ":idem:{" + strconv.FormatInt(int64(k.sender), 10) + "}:" + k.key
 }
 
 type flight struct{ done chan struct{} }
@@ -57,8 +59,8 @@ const windowTimeout = 100 * time.Millisecond
 const redisRest = time.Second
 
 // NewWindow starts the two pipelines.
-func NewWindow(client redis.UniversalClient, length time.Duration) *Window {
-	w := &Window{redis: client, length: length, flights: map[windowKey]*flight{}}
+func NewWindow(client redis.UniversalClient, installation string, length time.Duration) *Window {
+	w := &Window{redis: client, installation: installation, length: length, flights: map[windowKey]*flight{}}
 	w.queue = newBatcher(2, 256, 16_384, w.run)
 	return w
 }
@@ -130,10 +132,10 @@ func (w *Window) run(batch []*claim) {
 	answers := make([]*redis.StatusCmd, len(batch))
 	for i, c := range batch {
 		if c.drop {
-			pipe.Del(ctx, c.key.String())
+			pipe.Del(ctx, c.key.in(w.installation))
 			continue
 		}
-		answers[i] = pipe.SetArgs(ctx, c.key.String(), 1, redis.SetArgs{Mode: "NX", TTL: w.length})
+		answers[i] = pipe.SetArgs(ctx, c.key.in(w.installation), 1, redis.SetArgs{Mode: "NX", TTL: w.length})
 	}
 	// Exec gives the first command's error; each is read below.
 	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {

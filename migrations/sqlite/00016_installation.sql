@@ -1,0 +1,5 @@
+-- +goose Up
+CREATE TABLE IF NOT EXISTS installation (
+    id   INTEGER NOT NULL PRIMARY KEY,
+    name TEXT NOT NULL DEFAULT ''
+);

@@ -1,0 +1,346 @@
+package service
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"time"
+
+	"ackbox/model"
+)
+
+// A log conversation (a large group) is in no mailbox: its messages are rows of their own and
+// every device reads them by conversation_seq from a position of its own. A session keeps a
+// logState for each such conversation that it heard of; the rules are those of the mailbox:
+// pushed in order, at most maxUnacked un-acked, else behind.
+
+// logState is one device's place in one log conversation.
+type logState struct {
+	acked    int64
+	sent     int64
+	head     int64
+	behind   bool
+	resumeAt int64 // when behind: acked up to here, pushes resume
+}
+
+// logMessage is a committed message of a log conversation. members is nil when it came
+// from another node.
+type logMessage struct {
+	conversation model.ConversationID
+	seq          int64
+	version      int64 // of the members that it is for
+	members      []model.UserID
+	message      []byte
+}
+
+// Bounds of the fan-out.
+const (
+	logCapacity = 4_096 // messages that wait; beyond, the sweep repairs
+	logOrders   = 4_096 // conversations whose last seq is remembered
+	logStash    = 256   // messages that came before their turn
+)
+
+// logFanOut brings the messages of log conversations to this node's sessions. It is one
+// goroutine, so that a conversation's messages go out in order although batches overtake
+// each other.
+type logFanOut struct {
+	delivery  *Delivery
+	audiences func(ctx context.Context, id model.ConversationID, version int64) (*model.Audience, error)
+	queue     chan logMessage
+
+	last  map[model.ConversationID]int64 // last seq that went out
+	stash []logMessage                   // came before their turn
+}
+
+func newLogFanOut(d *Delivery) *logFanOut {
+	return &logFanOut{delivery: d, queue: make(chan logMessage, logCapacity), last: map[model.ConversationID]int64{}}
+}
+
+// SetAudiences says who the members are of a message that came from another node.
+func (d *Delivery) SetAudiences(a *Audiences) { d.logs.audiences = a.AtLeast }
+
+// AtLeast answers an audience of the given version or a later one.
+func (a *Audiences) AtLeast(ctx context.Context, id model.ConversationID, version int64) (*model.Audience, error) {
+	if audience, ok := a.cache.Get(id); ok && audience.Version >= version {
+		return audience, nil
+	}
+	return a.Refresh(ctx, id)
+}
+
+func (f *logFanOut) offer(m logMessage) {
+	select {
+	case f.queue <- m:
+	default:
+		metrics.relayDropped.Inc()
+	}
+}
+
+func (f *logFanOut) run(ctx context.Context) {
+	var patience <-chan time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case m := <-f.queue:
+			f.take(ctx, m)
+		case <-patience: // a predecessor did not come: go on, the sessions notice the hole
+			f.flush(ctx)
+		}
+		patience = nil
+		if len(f.stash) > 0 {
+			patience = time.After(gapPatience)
+		}
+	}
+}
+
+func (f *logFanOut) take(ctx context.Context, m logMessage) {
+	last, known := f.last[m.conversation]
+	if known && m.seq > last+1 && len(f.stash) < logStash {
+		f.stash = append(f.stash, m)
+		return
+	}
+	f.push(ctx, m)
+	for again := true; again; {
+		again = false
+		for i, next := range f.stash {
+			if next.conversation == m.conversation && next.seq <= f.last[m.conversation]+1 {
+				f.stash = slices.Delete(f.stash, i, i+1)
+				f.push(ctx, next)
+				again = true
+				break
+			}
+		}
+	}
+}
+
+func (f *logFanOut) flush(ctx context.Context) {
+	slices.SortFunc(f.stash, func(a, b logMessage) int { return int(a.seq - b.seq) })
+	for _, m := range f.stash {
+		f.push(ctx, m)
+	}
+	f.stash = nil
+}
+
+func (f *logFanOut) push(ctx context.Context, m logMessage) {
+	if len(f.last) >= logOrders {
+		clear(f.last)
+	}
+	f.last[m.conversation] = max(f.last[m.conversation], m.seq)
+	if m.members == nil {
+		if f.audiences == nil {
+			return
+		}
+		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+		audience, err := f.audiences(ctx, m.conversation, m.version)
+		cancel()
+		if err != nil {
+			f.delivery.log.Warn("reading a log conversation's members", "error", err) // the sweep repairs
+			return
+		}
+		m.members = audience.Members
+	}
+	frame := messageFrame(0, 1, m.message) // one frame for all
+	for _, user := range m.members {
+		for _, s := range f.delivery.sessionsOf(user) {
+			s.mu.Lock()
+			s.offerLog(m.conversation, m.seq, frame, m.message)
+			s.mu.Unlock()
+		}
+	}
+}
+
+// openLogs takes what is known at connect. The caller holds the lock.
+func (s *Session) openLogs(list []model.LogHead) {
+	for _, h := range list {
+		state := s.log(h.ConversationID, h.Acked)
+		state.head = h.Head
+		if h.Head > h.Acked {
+			s.logBehind(h.ConversationID, state)
+		}
+	}
+}
+
+func (s *Session) log(id model.ConversationID, from int64) *logState {
+	if s.logs == nil {
+		s.logs = map[model.ConversationID]*logState{}
+	}
+	state := s.logs[id]
+	if state == nil {
+		state = &logState{acked: from, sent: from, head: from}
+		s.logs[id] = state
+	}
+	return state
+}
+
+// logBehind tells the client to pull. The caller holds the lock.
+func (s *Session) logBehind(id model.ConversationID, state *logState) {
+	state.behind, state.resumeAt = true, state.head
+	s.write(encodeFrame(Behind{Type: "behind", ConversationID: id, Head: state.head}), false)
+}
+
+// offerLog takes one message of a log conversation. The caller holds the lock.
+func (s *Session) offerLog(id model.ConversationID, seq int64, frame, message []byte) {
+	if s.state == stateClosed {
+		return
+	}
+	state := s.log(id, seq-1)
+	state.head = max(state.head, seq)
+	if state.behind || seq <= state.sent {
+		return
+	}
+	if seq > state.sent+1 || state.sent-state.acked >= maxUnacked || len(s.outbox) >= maxOutbox {
+		s.logBehind(id, state)
+		return
+	}
+	state.sent = seq
+	s.write(frame, false)
+	metrics.pushes.Inc()
+	if evicted := s.delivery.queue.AddLog(s, id, message, s.delivery.clock()); evicted != nil {
+		metrics.evictions.Inc()
+		evicted.evicted.Store(true)
+	}
+}
+
+// AckedLog takes a committed ack of a log conversation: here if the device is connected
+// here, and on the other nodes.
+func (d *Delivery) AckedLog(key model.DeviceKey, p model.LogPosition) {
+	if !d.SettleLog(key, p) {
+		d.relay.AckedLog(key, p)
+	}
+}
+
+// SettleLog applies it to the device's session on this node; false when there is none.
+func (d *Delivery) SettleLog(key model.DeviceKey, p model.LogPosition) bool {
+	for _, s := range d.sessionsOf(key.UserID) {
+		if s.Key != key {
+			continue
+		}
+		s.mu.Lock()
+		state := s.logs[p.ConversationID]
+		if state != nil && p.Acked > state.acked {
+			state.acked = p.Acked
+			state.sent = max(state.sent, state.acked)
+			state.head = max(state.head, state.acked)
+			d.queue.AckedLog(s, p.ConversationID)
+			if state.behind && state.acked >= state.resumeAt {
+				state.behind = false
+				if state.head > state.sent {
+					s.logBehind(p.ConversationID, state)
+				}
+			}
+		}
+		s.mu.Unlock()
+		return true
+	}
+	return false
+}
+
+// retryLog pushes the newest un-acked message of a log conversation again, and says
+// behind when there are more.
+func (d *Delivery) retryLog(push Due) {
+	s := push.Session
+	s.mu.Lock()
+	state := s.logs[push.Conversation]
+	gone := s.state == stateClosed || state == nil || state.acked >= state.sent
+	exhausted := !gone && push.Attempt >= d.opts.MaxAttempts
+	if !gone && !exhausted {
+		s.write(messageFrame(0, push.Attempt+1, push.Message), true)
+		metrics.retries.Inc()
+		if state.sent-state.acked > 1 && !state.behind {
+			s.logBehind(push.Conversation, state)
+		}
+	}
+	s.mu.Unlock()
+	switch {
+	case gone:
+		d.queue.AckedLog(s, push.Conversation)
+	case exhausted:
+		s.close(CloseUnacked, "messages stayed un-acked after the last attempt", 0)
+	}
+}
+
+// sweepLogs compares the heads of the log conversations that sessions know with what
+// they were sent.
+func (d *Delivery) sweepLogs(ctx context.Context) error {
+	sessions := map[model.ConversationID][]*Session{}
+	var ids []model.ConversationID
+	d.each(func(s *Session) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for id, state := range s.logs {
+			if state.behind {
+				continue
+			}
+			if sessions[id] == nil {
+				ids = append(ids, id)
+			}
+			sessions[id] = append(sessions[id], s)
+		}
+	})
+	for part := range slices.Chunk(ids, 500) {
+		heads, err := d.store.ConversationHeads(ctx, part)
+		if err != nil {
+			return err
+		}
+		for id, head := range heads {
+			for _, s := range sessions[id] {
+				s.mu.Lock()
+				if state := s.logs[id]; state != nil && !state.behind && head > state.sent && state.head > 0 && d.logs.settled(state, head) {
+					metrics.repairs.Inc()
+					state.head = max(state.head, head)
+					s.logBehind(id, state)
+				}
+				s.mu.Unlock()
+			}
+		}
+	}
+	return nil
+}
+
+// settled says whether a hole has been there at the sweep before as well: what is just
+// on its way is not lost. The caller holds the session's lock.
+func (f *logFanOut) settled(state *logState, head int64) bool {
+	if state.head < head {
+		state.head = head
+		return false
+	}
+	return true
+}
+
+// Recalled makes sure that no un-acked push repeats content that is gone, on any node.
+func (d *Delivery) Recalled(m *model.Message) {
+	d.replace(m.AppendJSON(nil))
+	d.relay.Recalled(m)
+}
+
+func (d *Delivery) replace(message []byte) {
+	if prefix := messagePrefix(message); prefix != nil {
+		d.queue.Replace(prefix, message)
+	}
+}
+
+// messagePrefix is how the encoding of a message begins, up to its id.
+func messagePrefix(message []byte) []byte {
+	const start = len(`{"message_id":"`)
+	for i := start; i < len(message); i++ {
+		if message[i] == '"' {
+			if _, err := strconv.ParseInt(string(message[start:i]), 10, 64); err != nil {
+				return nil
+			}
+			return message[:i+1]
+		}
+	}
+	return nil
+}
+
+// ForgetLog drops a conversation from the sessions of users who left it.
+func (d *Delivery) ForgetLog(users []model.UserID, id model.ConversationID) {
+	for _, user := range users {
+		for _, s := range d.sessionsOf(user) {
+			s.mu.Lock()
+			delete(s.logs, id)
+			s.mu.Unlock()
+			d.queue.AckedLog(s, id)
+		}
+	}
+}
