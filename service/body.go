@@ -161,15 +161,15 @@ func blank(s string) bool {
 }
 
 func checkMedia(fields map[string]any) error {
-	url, ok := fields["url"].(string)
-	if !ok || url == "" || len(url) > 2048 {
-		return model.Invalid("body.body.url", "want a URL of 1 to 2,048 characters", nil)
+	if err := checkURL(fields, "url"); err != nil {
+		return err
 	}
-	low := strings.ToLower(url)
-	if !strings.HasPrefix(low, "https://") && !strings.HasPrefix(low, "http://") && !strings.HasPrefix(url, "/") {
-		return model.Invalid("body.body.url", "want http://, https:// or a path on this server", nil)
+	if _, there := fields["thumbnail_url"]; there {
+		if err := checkURL(fields, "thumbnail_url"); err != nil {
+			return err
+		}
 	}
-	for _, name := range []string{"name", "mime_type", "thumbnail_url"} {
+	for _, name := range []string{"name", "mime_type"} {
 		if value, there := fields[name]; there {
 			if s, ok := value.(string); !ok || len(s) > 2048 {
 				return model.Invalid("body.body."+name, "want a string of at most 2,048 bytes", nil)
@@ -182,6 +182,19 @@ func checkMedia(fields map[string]any) error {
 				return model.Invalid("body.body."+name, "want a number of 0 or more", nil)
 			}
 		}
+	}
+	return nil
+}
+
+// checkURL wants an address that a browser may load: no javascript: and no data:.
+func checkURL(fields map[string]any, name string) error {
+	url, ok := fields[name].(string)
+	if !ok || url == "" || len(url) > 2048 {
+		return model.Invalid("body.body."+name, "want a URL of 1 to 2,048 characters", nil)
+	}
+	low := strings.ToLower(url)
+	if !strings.HasPrefix(low, "https://") && !strings.HasPrefix(low, "http://") && !strings.HasPrefix(url, "/") {
+		return model.Invalid("body.body."+name, "want http://, https:// or a path on this server", nil)
 	}
 	return nil
 }
