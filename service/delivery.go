@@ -593,6 +593,10 @@ func (d *Delivery) repair(s *Session, head, sentBefore int64) {
 	lost := head < sentBefore && s.state != stateClosed
 	behindMailbox := s.state == stateLive && head > s.sent && s.stash == nil
 	evicted := s.state == stateLive && s.evicted.Load()
+	if evicted && len(s.unacked) == 0 { // acked meanwhile
+		s.evicted.Store(false)
+		evicted = false
+	}
 	stalled := s.state == stateOpening && !s.pumping
 	s.head = max(s.head, head)
 	exhausted := false

@@ -128,6 +128,13 @@ func (s *Session) write(frame []byte, droppable bool) {
 
 // Written is called by the socket after it has written a frame.
 func (s *Session) Written() {
+	if s.written() {
+		s.delivery.wake(s)
+	}
+}
+
+// written answers whether the pump has to look at the session.
+func (s *Session) written() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.buffered--
@@ -137,13 +144,14 @@ func (s *Session) Written() {
 		s.outbox[0] = nil
 		s.outbox = s.outbox[1:]
 		if !s.socket.Push(frame) {
-			return
+			return false
 		}
 		s.buffered++
 	}
 	if len(s.outbox) == 0 {
 		s.outbox = nil // give the memory of a burst back
 	}
+	return s.resume()
 }
 
 // offer takes one entry of the mailbox. The caller holds the lock.
@@ -183,7 +191,7 @@ func (s *Session) push(seq int64, message []byte) {
 		s.sent = seq
 		return
 	}
-	if len(s.unacked) >= maxUnacked {
+	if len(s.unacked) >= maxUnacked || len(s.outbox) >= maxOutbox {
 		s.fallBehind()
 		return
 	}
@@ -241,12 +249,18 @@ func (s *Session) ack(upTo int64, single []int64) (settled []int64, pump bool) {
 			delete(s.stash, seq)
 		}
 	}
-	if s.state == stateBehind && s.acked >= s.resumeAt {
-		s.state = stateOpening
-		s.announce = true
-		pump = true
+	return settled, s.resume()
+}
+
+// resume opens a session that was behind and has caught up, once the socket has taken
+// enough of what waits for it, and answers whether it did. The caller holds the lock.
+func (s *Session) resume() bool {
+	if s.state != stateBehind || s.acked < s.resumeAt || len(s.outbox) >= maxUnacked {
+		return false
 	}
-	return settled, pump
+	s.state = stateOpening
+	s.announce = true
+	return true
 }
 
 // rewind makes the pump push everything un-acked again, from the mailbox. The caller
