@@ -83,13 +83,16 @@ func New(deps Deps) (*API, error) {
 		a.registerMessages,
 		a.registerMailbox,
 		a.registerConversations,
+		a.registerConversationExtras,
 		a.registerGroups,
+		a.registerMutes,
 		a.registerDevices,
 		a.registerIDs,
 	} {
 		register(a.huma)
 	}
 	a.engine.GET(streamPath, a.stream)
+	a.engine.GET("/", func(c *gin.Context) { c.Redirect(http.StatusFound, "/docs") })
 	if err := a.describe(); err != nil {
 		return nil, err
 	}

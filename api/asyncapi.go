@@ -32,6 +32,7 @@ var frames = []struct {
 	{"synced", reflect.TypeFor[service.Synced](), "Everything up to up_to has been pushed; live from now on."},
 	{"receipt", reflect.TypeFor[service.Receipt](), "A member has received or read up to that conversation_seq: the sender's last confirmation."},
 	{"conversation", reflect.TypeFor[service.ConversationEvent](), "Something about a conversation has changed: fetch it."},
+	{"typing", reflect.TypeFor[service.Typing](), "Somebody is writing. It is kept nowhere and holds for a few seconds."},
 	{"ping", reflect.TypeFor[service.Ping](), "Every heartbeat_ms. A head above what the device holds means that it missed the tail: pull."},
 	{"bye", reflect.TypeFor[service.Bye](), "Before an orderly close: wait that long before connecting again."},
 }

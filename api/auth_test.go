@@ -97,7 +97,7 @@ var publicRoutes = []string{
 }
 
 // pageRoutes are for browsers and not in the description.
-var pageRoutes = []string{"GET /docs", "GET /docs/:page"}
+var pageRoutes = []string{"GET /", "GET /docs", "GET /docs/:page"}
 
 func TestEveryRouteIsDescribedAndGuarded(t *testing.T) {
 	s := newServer(t, nil)

@@ -20,6 +20,8 @@ type Conversation struct {
 	Name           string               `json:"name"`
 	AvatarURL      string               `json:"avatar_url"`
 	PeerID         *model.UserID        `json:"peer_id,omitempty" doc:"Direct conversations only"`
+	Announcement   string               `json:"announcement"`
+	MuteAll        bool                 `json:"mute_all" doc:"Only the owner and admins may write"`
 	MemberCount    int64                `json:"member_count"`
 	Head           int64                `json:"head" doc:"Its highest conversation_seq"`
 	Delivery       string               `json:"delivery" enum:"mailbox,log"`
@@ -30,6 +32,14 @@ type Conversation struct {
 	Muted          bool                 `json:"muted"`
 	Pinned         bool                 `json:"pinned"`
 	UpdatedAt      model.Millis         `json:"updated_at"`
+}
+
+// ConversationPreferences are what is mine about a conversation; a field that is left
+// out stays.
+type ConversationPreferences struct {
+	Muted  *bool `json:"muted,omitempty" doc:"No notifications"`
+	Pinned *bool `json:"pinned,omitempty"`
+	Hidden *bool `json:"hidden,omitempty" doc:"Out of the list until its next message"`
 }
 
 // MemberPosition is how far a member has received and read.
@@ -78,6 +88,10 @@ type (
 		Body           struct {
 			UpTo int64 `json:"up_to" minimum:"0" doc:"A conversation_seq"`
 		}
+	}
+	preferInput struct {
+		ConversationID Param[model.ConversationID] `path:"conversation_id"`
+		Body           ConversationPreferences
 	}
 	readOutput struct {
 		Body struct {
@@ -163,9 +177,26 @@ func (a *API) registerConversations(h huma.API) {
 	})
 }
 
+func (a *API) registerConversationExtras(h huma.API) {
+	tags := []string{"conversations"}
+	route(h, huma.Operation{
+		OperationID: "prefer-conversation", Method: http.MethodPatch, Path: "/v1/conversations/{conversation_id}", Tags: tags,
+		Summary: "Mute, pin or hide it for me",
+	}, func(ctx context.Context, in *preferInput) (*conversationOutput, error) {
+		me := CallerFrom(ctx).UserID
+		return conversationOut(me)(a.deps.Conversations.Prefer(ctx, me, in.ConversationID.ID, model.Preferences(in.Body)))
+	})
+	route(h, huma.Operation{
+		OperationID: "typing", Method: http.MethodPost, Path: "/v1/conversations/{conversation_id}/typing", Tags: tags, DefaultStatus: http.StatusNoContent,
+		Summary: "I am writing", Description: "The others get a typing frame; nothing is kept. Large groups are not told.",
+	}, func(ctx context.Context, in *conversationPath) (*none, error) {
+		return nil, a.deps.Conversations.Typing(ctx, CallerFrom(ctx).UserID, in.ConversationID.ID)
+	})
+}
+
 func conversationOf(me model.UserID, v *model.View) Conversation {
 	c := Conversation{
-		ConversationID: v.Conversation.ID, Kind: string(v.Kind), Name: v.Name, AvatarURL: v.AvatarURL, MemberCount: v.MemberCount, Head: v.Head,
+		ConversationID: v.Conversation.ID, Kind: string(v.Kind), Name: v.Name, AvatarURL: v.AvatarURL, Announcement: v.Announcement, MuteAll: v.MuteAll, MemberCount: v.MemberCount, Head: v.Head,
 		Delivery: string(v.Delivery), LastMessage: lastMessage{encoded(v.Last)}, Unread: v.Unread, ReadSeq: v.ReadSeq, JoinedSeq: v.JoinedSeq, Muted: v.Muted, Pinned: v.Pinned, UpdatedAt: v.UpdatedAt,
 	}
 	if v.Kind == model.Direct {

@@ -3,10 +3,12 @@ package api
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"ackbox/model"
+	"ackbox/service"
 )
 
 // NewGroup asks for a group of the caller and some others.
@@ -17,8 +19,10 @@ type NewGroup struct {
 
 // GroupChange changes a group; a field that is left out stays.
 type GroupChange struct {
-	Name      *string `json:"name,omitempty" minLength:"1" maxLength:"64"`
-	AvatarURL *string `json:"avatar_url,omitempty" maxLength:"512" doc:"http or https; empty takes it away"`
+	Name         *string `json:"name,omitempty" minLength:"1" maxLength:"64"`
+	AvatarURL    *string `json:"avatar_url,omitempty" maxLength:"512" doc:"http or https; empty takes it away"`
+	Announcement *string `json:"announcement,omitempty" maxLength:"2000"`
+	MuteAll      *bool   `json:"mute_all,omitempty" doc:"Only the owner and admins may write"`
 }
 
 // Member is one of a group.
@@ -59,6 +63,13 @@ type (
 			MemberIDs []model.UserID `json:"member_ids" minItems:"1" maxItems:"500"`
 		}
 	}
+	muteInput struct {
+		GroupID Param[model.ConversationID] `path:"group_id"`
+		UserID  Param[model.UserID]         `path:"user_id"`
+		Body    struct {
+			Seconds int64 `json:"seconds" minimum:"0" maximum:"31536000" doc:"0 ends it"`
+		}
+	}
 	roleInput struct {
 		GroupID Param[model.ConversationID] `path:"group_id"`
 		UserID  Param[model.UserID]         `path:"user_id"`
@@ -86,7 +97,7 @@ func (a *API) registerGroups(h huma.API) {
 		OperationID: "update-group", Method: http.MethodPatch, Path: "/v1/groups/{group_id}", Tags: tags, Summary: "Rename a group or change its picture", Description: "By its owner and admins.",
 	}, func(ctx context.Context, in *groupChangeInput) (*conversationOutput, error) {
 		me := CallerFrom(ctx).UserID
-		return conversationOut(me)(a.deps.Groups.Update(ctx, me, in.GroupID.ID, in.Body.Name, in.Body.AvatarURL))
+		return conversationOut(me)(a.deps.Groups.Update(ctx, me, in.GroupID.ID, service.GroupChange(in.Body)))
 	})
 	route(h, huma.Operation{
 		OperationID: "dissolve-group", Method: http.MethodDelete, Path: "/v1/groups/{group_id}", Tags: tags, Summary: "End a group", Description: "By its owner.",
@@ -127,6 +138,15 @@ func (a *API) registerGroups(h huma.API) {
 		Summary: "Give a role", Description: "By its owner. Making someone else owner hands the group over.",
 	}, func(ctx context.Context, in *roleInput) (*none, error) {
 		return nil, a.deps.Groups.SetRole(ctx, CallerFrom(ctx).UserID, in.GroupID.ID, in.UserID.ID, in.Body.Role)
+	})
+}
+
+func (a *API) registerMutes(h huma.API) {
+	route(h, huma.Operation{
+		OperationID: "mute-member", Method: http.MethodPut, Path: "/v1/groups/{group_id}/members/{user_id}/mute", Tags: []string{"groups"},
+		Summary: "Keep a member from writing for a while", Description: "By its owner and admins. Their sends are refused with 403 muted.",
+	}, func(ctx context.Context, in *muteInput) (*none, error) {
+		return nil, a.deps.Groups.Mute(ctx, CallerFrom(ctx).UserID, in.GroupID.ID, in.UserID.ID, time.Duration(in.Body.Seconds)*time.Second)
 	})
 }
 

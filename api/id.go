@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"reflect"
 	"strconv"
@@ -85,17 +84,21 @@ func newRegistry() huma.Registry {
 	return r
 }
 
-// optionalSeq is a seq in a query that may be missing.
-type optionalSeq struct{ set *int64 }
+// optionalSeq is a seq in a query that may be missing. Huma parses and checks it as the
+// number that it wraps.
+type optionalSeq struct {
+	value int64
+	set   *int64 // nil when the request had none
+}
 
-// UnmarshalText reads a number of 0 or more.
-func (s *optionalSeq) UnmarshalText(text []byte) error {
-	n, err := strconv.ParseInt(string(text), 10, 64)
-	if err != nil || n < 0 {
-		return errors.New("want an integer of 0 or more")
+// Receiver is where huma puts the number.
+func (s *optionalSeq) Receiver() reflect.Value { return reflect.ValueOf(&s.value).Elem() }
+
+// OnParamSet learns whether there was one.
+func (s *optionalSeq) OnParamSet(isSet bool, _ any) {
+	if isSet {
+		s.set = &s.value
 	}
-	s.set = &n
-	return nil
 }
 
 // Schema of it.

@@ -43,6 +43,7 @@ var meanings = map[model.Code]meaning{
 	model.CodeForbidden:            {http.StatusForbidden, "Forbidden", "You are known, but may not do this.", "do not retry."},
 	model.CodeBlocked:              {http.StatusForbidden, "Blocked", "The recipient has blocked you. Nothing was stored.", "show it; do not retry."},
 	model.CodeBanned:               {http.StatusForbidden, "Banned", "This account is banned.", "stop; reconnecting does not help."},
+	model.CodeMuted:                {http.StatusForbidden, "Muted", "You may read in this group, and not write for now. Nothing was stored.", "show it; try again when the mute has ended."},
 	model.CodeOriginNotAllowed:     {http.StatusForbidden, "Origin not allowed", "The page's Origin is neither the server's own nor one that it allows.", "a matter for the operator."},
 	model.CodeNotFound:             {http.StatusNotFound, "Not found", "There is no such thing, or it is not yours; the two look the same.", "drop it from the view."},
 	model.CodeMethodNotAllowed:     {http.StatusMethodNotAllowed, "Method not allowed", "The path exists, the method does not. Allow names those that do.", "a bug."},

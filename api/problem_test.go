@@ -136,7 +136,7 @@ func TestUnknownErrorsAreLoggedAndNotShown(t *testing.T) {
 
 func TestRoutes(t *testing.T) {
 	s := newServer(t, nil)
-	for _, path := range []string{"/", "/nothing", "/v1", "/v1/users/me/", "/v1/users/me/x", "/V1/users/me", "/docs/nothing", "/docs/../openapi.json"} {
+	for _, path := range []string{"/nothing", "/v1", "/v1/users/me/", "/v1/users/me/x", "/V1/users/me", "/docs/nothing", "/docs/../openapi.json"} {
 		s.refused(request{method: http.MethodGet, path: path, token: "-"}, model.CodeNotFound)
 	}
 	a := s.refused(request{method: http.MethodDelete, path: "/v1/users/me", token: "-"}, model.CodeMethodNotAllowed)

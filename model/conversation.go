@@ -30,6 +30,8 @@ type Conversation struct {
 	Kind           Kind
 	Name           string
 	AvatarURL      string
+	Announcement   string
+	MuteAll        bool // only the owner and admins may write
 	OwnerID        UserID
 	Low, High      UserID // the pair of a direct conversation, 0 otherwise
 	Delivery       Delivery
@@ -41,10 +43,10 @@ type Conversation struct {
 	UpdatedAt      Millis
 }
 
-const conversationColumns = "c.id, c.kind, c.name, c.avatar_url, c.owner_id, COALESCE(c.low_user_id, 0), COALESCE(c.high_user_id, 0), c.delivery, c.head, c.members_version, c.member_count, c.dissolved_at, c.created_at, c.updated_at"
+const conversationColumns = "c.id, c.kind, c.name, c.avatar_url, c.announcement, c.mute_all <> 0, c.owner_id, COALESCE(c.low_user_id, 0), COALESCE(c.high_user_id, 0), c.delivery, c.head, c.members_version, c.member_count, c.dissolved_at, c.created_at, c.updated_at"
 
 func (c *Conversation) targets() []any {
-	return []any{&c.ID, &c.Kind, &c.Name, &c.AvatarURL, &c.OwnerID, &c.Low, &c.High, &c.Delivery, &c.Head, &c.MembersVersion, &c.MemberCount, &c.DissolvedAt, &c.CreatedAt, &c.UpdatedAt}
+	return []any{&c.ID, &c.Kind, &c.Name, &c.AvatarURL, &c.Announcement, &c.MuteAll, &c.OwnerID, &c.Low, &c.High, &c.Delivery, &c.Head, &c.MembersVersion, &c.MemberCount, &c.DissolvedAt, &c.CreatedAt, &c.UpdatedAt}
 }
 
 // Peer is the other one of a direct conversation (oneself in a note to self).
@@ -63,13 +65,16 @@ type Audience struct {
 	Delivery       Delivery
 	Version        int64
 	Members        []UserID // active members, ascending
+	Staff          []UserID // of a group that is muted: those who may write, ascending
+	MuteAll        bool
+	MutedUntil     map[UserID]Millis
 	Dissolved      bool
 	BlockedBy      []UserID // in a direct conversation: those who refuse the other's messages
 }
 
 // MaySend is nil, or why this user's message is refused: CodeNotFound for who is not a
-// member, CodeBlocked for who is blocked by the peer.
-func (a *Audience) MaySend(user UserID) error {
+// member, CodeBlocked for who is blocked by the peer, CodeMuted.
+func (a *Audience) MaySend(user UserID, now Millis) error {
 	if _, member := slices.BinarySearch(a.Members, user); !member || a.Dissolved {
 		return NotFound("conversation")
 	}
@@ -77,6 +82,12 @@ func (a *Audience) MaySend(user UserID) error {
 		if by != user {
 			return NewError(CodeBlocked, "this user does not accept your messages")
 		}
+	}
+	if _, staff := slices.BinarySearch(a.Staff, user); a.MuteAll && !staff {
+		return NewError(CodeMuted, "only the group's owner and admins may write")
+	}
+	if until := a.MutedUntil[user]; until > now {
+		return NewError(CodeMuted, "you may not write in this group until %s", until.Time().Format(TimeFormat))
 	}
 	return nil
 }
@@ -142,13 +153,24 @@ func (s *Store) LoadAudience(ctx context.Context, id ConversationID) (*Audience,
 	if err != nil {
 		return nil, err
 	}
-	a := &Audience{ConversationID: id, Kind: c.Kind, Delivery: c.Delivery, Version: c.MembersVersion, Dissolved: c.DissolvedAt != 0}
-	rows, err := s.read(ctx).Raw("SELECT user_id FROM members WHERE conversation_id = ? AND left_seq = 0 ORDER BY user_id", id).Rows()
+	a := &Audience{ConversationID: id, Kind: c.Kind, Delivery: c.Delivery, Version: c.MembersVersion, Dissolved: c.DissolvedAt != 0, MuteAll: c.MuteAll}
+	rows, err := s.read(ctx).Raw("SELECT user_id, role, muted_until FROM members WHERE conversation_id = ? AND left_seq = 0 ORDER BY user_id", id).Rows()
 	if err != nil {
 		return nil, fmt.Errorf("read members: %w", err)
 	}
 	if a.Members, err = scanAll(rows, func(r *sql.Rows) (u UserID, err error) {
-		err = r.Scan(&u)
+		var role string
+		var until Millis
+		err = r.Scan(&u, &role, &until)
+		if until != 0 {
+			if a.MutedUntil == nil {
+				a.MutedUntil = map[UserID]Millis{}
+			}
+			a.MutedUntil[u] = until
+		}
+		if a.MuteAll && role != RoleGroupMember {
+			a.Staff = append(a.Staff, u)
+		}
 		return u, err
 	}); err != nil {
 		return nil, err

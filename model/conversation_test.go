@@ -154,14 +154,14 @@ func audiences(t *testing.T, s *Store) {
 	if !slices.Equal(first.Members, []UserID{a, b}) || first.Delivery != DeliveryMailbox || len(first.BlockedBy) != 0 {
 		t.Fatalf("audience %+v", first)
 	}
-	ok(t, first.MaySend(a))
-	wantCode(t, first.MaySend(newUser()), CodeNotFound)
+	ok(t, first.MaySend(a, 0))
+	wantCode(t, first.MaySend(newUser(), 0), CodeNotFound)
 
 	ok(t, s.SetBlock(ctx, id, b, a, true, now))
 	ok(t, s.SetBlock(ctx, id, b, a, true, now)) // again
 	blocked := load()
-	wantCode(t, blocked.MaySend(a), CodeBlocked)
-	ok(t, blocked.MaySend(b)) // who blocks may still write
+	wantCode(t, blocked.MaySend(a, 0), CodeBlocked)
+	ok(t, blocked.MaySend(b, 0)) // who blocks may still write
 	if blocked.Version <= first.Version {
 		t.Errorf("version %d after a block, %d before", blocked.Version, first.Version)
 	}
@@ -169,11 +169,11 @@ func audiences(t *testing.T, s *Store) {
 	ok(t, s.SetBlock(ctx, id, b, a, false, now))
 	ok(t, s.SetBlock(ctx, id, b, a, false, now)) // again
 	free := load()
-	ok(t, free.MaySend(a))
+	ok(t, free.MaySend(a, 0))
 	if free.Version <= blocked.Version {
 		t.Errorf("version %d after the unblock, %d before", free.Version, blocked.Version)
 	}
 
 	ok(t, s.write(ctx).Exec("UPDATE conversations SET dissolved_at = 1 WHERE id = ?", id).Error)
-	wantCode(t, load().MaySend(a), CodeNotFound)
+	wantCode(t, load().MaySend(a, 0), CodeNotFound)
 }

@@ -25,6 +25,7 @@ const (
 	CodeForbidden            Code = "forbidden"
 	CodeBlocked              Code = "blocked"
 	CodeBanned               Code = "banned"
+	CodeMuted                Code = "muted"
 	CodeOriginNotAllowed     Code = "origin_not_allowed"
 	CodeNotFound             Code = "not_found"
 	CodeMethodNotAllowed     Code = "method_not_allowed"

@@ -27,8 +27,8 @@ func (s *Store) InsertGroup(ctx context.Context, c *Conversation) error {
 
 // UpdateGroup writes a group's own fields. The caller holds its lock.
 func (s *Store) UpdateGroup(ctx context.Context, c *Conversation) error {
-	err := s.write(ctx).Exec("UPDATE conversations SET name = ?, avatar_url = ?, owner_id = ?, delivery = ?, members_version = ?, member_count = ?, dissolved_at = ? WHERE id = ?",
-		c.Name, c.AvatarURL, c.OwnerID, c.Delivery, c.MembersVersion, c.MemberCount, c.DissolvedAt, c.ID).Error
+	err := s.write(ctx).Exec("UPDATE conversations SET name = ?, avatar_url = ?, announcement = ?, mute_all = ?, owner_id = ?, delivery = ?, members_version = ?, member_count = ?, dissolved_at = ? WHERE id = ?",
+		c.Name, c.AvatarURL, c.Announcement, c.MuteAll, c.OwnerID, c.Delivery, c.MembersVersion, c.MemberCount, c.DissolvedAt, c.ID).Error
 	if err != nil {
 		return fmt.Errorf("update group: %w", err)
 	}
@@ -75,9 +75,9 @@ func (s *Store) KnownUsers(ctx context.Context, users []UserID) (known []UserID,
 // PutMembers makes users members from joinedSeq on; who had left comes back as new. The caller
 // holds the conversation's lock and keeps member_count.
 func (s *Store) PutMembers(ctx context.Context, id ConversationID, users []UserID, role string, joinedSeq int64, now Millis) error {
-	onDuplicate := " ON DUPLICATE KEY UPDATE role = VALUES(role), joined_seq = VALUES(joined_seq), left_seq = 0, delivered_seq = VALUES(delivered_seq), read_seq = VALUES(read_seq), joined_at = VALUES(joined_at)"
+	onDuplicate := " ON DUPLICATE KEY UPDATE role = VALUES(role), joined_seq = VALUES(joined_seq), left_seq = 0, muted_until = 0, delivered_seq = VALUES(delivered_seq), read_seq = VALUES(read_seq), joined_at = VALUES(joined_at)"
 	if s.dialect == SQLite {
-		onDuplicate = " ON CONFLICT (conversation_id, user_id) DO UPDATE SET role = excluded.role, joined_seq = excluded.joined_seq, left_seq = 0, delivered_seq = excluded.delivered_seq, read_seq = excluded.read_seq, joined_at = excluded.joined_at"
+		onDuplicate = " ON CONFLICT (conversation_id, user_id) DO UPDATE SET role = excluded.role, joined_seq = excluded.joined_seq, left_seq = 0, muted_until = 0, delivered_seq = excluded.delivered_seq, read_seq = excluded.read_seq, joined_at = excluded.joined_at"
 	}
 	users = slices.Clone(users)
 	slices.Sort(users)
@@ -105,6 +105,14 @@ func (s *Store) EndMember(ctx context.Context, id ConversationID, user UserID, l
 func (s *Store) SetMemberRole(ctx context.Context, id ConversationID, user UserID, role string) error {
 	if err := s.write(ctx).Exec("UPDATE members SET role = ? WHERE conversation_id = ? AND user_id = ? AND left_seq = 0", role, id, user).Error; err != nil {
 		return fmt.Errorf("write role: %w", err)
+	}
+	return nil
+}
+
+// MuteMember says until when a member may not write; 0 ends it.
+func (s *Store) MuteMember(ctx context.Context, id ConversationID, user UserID, until Millis) error {
+	if err := s.write(ctx).Exec("UPDATE members SET muted_until = ? WHERE conversation_id = ? AND user_id = ? AND left_seq = 0", until, id, user).Error; err != nil {
+		return fmt.Errorf("mute member: %w", err)
 	}
 	return nil
 }

@@ -52,6 +52,40 @@ func (s *Store) Members(ctx context.Context, id ConversationID, after UserID, li
 	})
 }
 
+// Preferences are what a member sets for themselves; nil leaves one as it is.
+type Preferences struct {
+	Muted, Pinned *bool // no notifications; first in the list
+	Hidden        *bool // out of the list until the next message
+}
+
+// SetPreferences writes them; CodeNotFound when the user is no member.
+func (s *Store) SetPreferences(ctx context.Context, id ConversationID, user UserID, p Preferences) error {
+	return s.Tx(ctx, func(tx *Store) error {
+		if _, err := tx.MemberOf(ctx, id, user); err != nil {
+			return err
+		}
+		for column, value := range map[string]*bool{"muted": p.Muted, "pinned": p.Pinned} {
+			if value == nil {
+				continue
+			}
+			if err := tx.write(ctx).Table("members").Where("conversation_id = ? AND user_id = ?", id, user).Update(column, *value).Error; err != nil {
+				return fmt.Errorf("write preference: %w", err)
+			}
+		}
+		if p.Hidden == nil {
+			return nil
+		}
+		hidden := "0"
+		if *p.Hidden {
+			hidden = "(SELECT c.head FROM conversations c WHERE c.id = members.conversation_id)"
+		}
+		if err := tx.write(ctx).Exec("UPDATE members SET hidden_seq = "+hidden+" WHERE conversation_id = ? AND user_id = ?", id, user).Error; err != nil {
+			return fmt.Errorf("hide conversation: %w", err)
+		}
+		return nil
+	})
+}
+
 // MemberKey names a membership.
 type MemberKey struct {
 	ConversationID ConversationID
@@ -184,7 +218,7 @@ func (s *Store) Views(ctx context.Context, user UserID, cursor ListCursor, only 
 		query += " AND c.id IN ?"
 		args = append(args, only)
 	} else {
-		query += " AND (c.head > 0 OR c.kind <> 'direct')"
+		query += " AND (c.head > 0 OR c.kind <> 'direct') AND (p.hidden_seq = 0 OR c.head > p.hidden_seq)"
 	}
 	if cursor.ID != 0 {
 		query += " AND (c.updated_at < ? OR (c.updated_at = ? AND c.id < ?))"

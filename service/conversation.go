@@ -3,6 +3,7 @@ package service
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"time"
 
@@ -164,6 +165,33 @@ func (c *Conversations) History(ctx context.Context, me model.UserID, id model.C
 		list = list[:limit]
 	}
 	return list, conversation.Head, more, nil
+}
+
+// Prefer sets what is mine about a conversation and tells my other devices.
+func (c *Conversations) Prefer(ctx context.Context, me model.UserID, id model.ConversationID, p model.Preferences) (*model.View, error) {
+	if err := c.store.SetPreferences(ctx, id, me, p); err != nil {
+		return nil, err
+	}
+	c.delivery.Notify([]model.UserID{me}, encodeFrame(ConversationEvent{Type: "conversation", Event: "updated", ConversationID: id}))
+	return c.Get(ctx, me, id)
+}
+
+// Typing tells the others that I am writing, and keeps nothing. In a log conversation it
+// tells nobody: a large group does not want to know.
+func (c *Conversations) Typing(ctx context.Context, me model.UserID, id model.ConversationID) error {
+	audience, err := c.audiences.Refresh(ctx, id)
+	if err != nil {
+		return err
+	}
+	if err := audience.MaySend(me, model.MillisOf(c.clock())); err != nil {
+		return err
+	}
+	if audience.Delivery == model.DeliveryLog {
+		return nil
+	}
+	others := slices.DeleteFunc(slices.Clone(audience.Members), func(u model.UserID) bool { return u == me })
+	c.delivery.Notify(others, encodeFrame(Typing{Type: "typing", ConversationID: id, UserID: me}))
+	return nil
 }
 
 // Receipts are the members' positions, by user id.

@@ -63,6 +63,13 @@ type ConversationEvent struct {
 	ConversationID model.ConversationID `json:"conversation_id"`
 }
 
+// Typing says that somebody is writing. It is kept nowhere; it holds for a few seconds.
+type Typing struct {
+	Type           string               `json:"type" enum:"typing"`
+	ConversationID model.ConversationID `json:"conversation_id"`
+	UserID         model.UserID         `json:"user_id"`
+}
+
 // Ping comes every heartbeat: a head above what the device holds means it missed the tail.
 type Ping struct {
 	Type string       `json:"type" enum:"ping"`

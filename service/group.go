@@ -17,6 +17,9 @@ import (
 const (
 	MaxGroupName  = 64  // characters
 	MaxMembersAdd = 500 // in one call
+
+	MaxAnnouncement = 2_000                // characters
+	MaxMute         = 365 * 24 * time.Hour // of one member
 )
 
 // Groups is what people do with a group. Every change is decided under the group's row lock,
@@ -162,8 +165,20 @@ func forbidden(what string) error {
 	return model.NewError(model.CodeForbidden, "only the group's owner and admins %s", what)
 }
 
-// Update renames a group or changes its picture; nil leaves a field as it is.
-func (g *Groups) Update(ctx context.Context, me model.UserID, id model.ConversationID, name, avatarURL *string) (*model.View, error) {
+// GroupChange is what Update does; nil leaves a field as it is.
+type GroupChange struct {
+	Name         *string
+	AvatarURL    *string
+	Announcement *string // at most MaxAnnouncement characters
+	MuteAll      *bool   // only the owner and admins may write
+}
+
+// Update changes a group's own fields, by its owner and admins.
+func (g *Groups) Update(ctx context.Context, me model.UserID, id model.ConversationID, u GroupChange) (*model.View, error) {
+	name, avatarURL := u.Name, u.AvatarURL
+	if u.Announcement != nil && utf8.RuneCountInString(*u.Announcement) > MaxAnnouncement {
+		return nil, model.Invalid("body.announcement", fmt.Sprintf("is longer than %d characters", MaxAnnouncement), nil)
+	}
 	if name != nil {
 		if err := checkGroupName(*name); err != nil {
 			return nil, err
@@ -189,8 +204,17 @@ func (g *Groups) Update(ctx context.Context, me model.UserID, id model.Conversat
 		if avatarURL != nil {
 			c.AvatarURL = *avatarURL
 		}
+		if u.Announcement != nil {
+			c.Announcement = *u.Announcement
+		}
+		if u.MuteAll != nil {
+			c.MuteAll = *u.MuteAll
+		}
 		if before == *c {
 			return errNothing
+		}
+		if before.MuteAll != c.MuteAll {
+			c.MembersVersion++ // who may write is decided with it
 		}
 		return tx.UpdateGroup(ctx, c)
 	})
@@ -331,6 +355,38 @@ func (g *Groups) inherit(ctx context.Context, tx *model.Store, c *model.Conversa
 		return nil
 	}
 	return tx.SetMemberRole(ctx, c.ID, next, model.RoleOwner)
+}
+
+// Mute keeps a member from writing for a while, by the owner and admins; 0 ends it.
+func (g *Groups) Mute(ctx context.Context, me model.UserID, id model.ConversationID, user model.UserID, d time.Duration) error {
+	n := notice{Event: "member_muted", UserIDs: []model.UserID{user}}
+	var until model.Millis
+	if d > 0 {
+		until = model.MillisOf(g.clock().Add(d))
+	} else {
+		n.Event = "member_unmuted"
+	}
+	_, err := g.change(ctx, me, id, n, func(tx *model.Store, c *model.Conversation, role string) error {
+		roles, err := tx.ActiveMembers(ctx, id, []model.UserID{user})
+		if err != nil {
+			return err
+		}
+		theirs, member := roles[user]
+		switch {
+		case role == model.RoleGroupMember:
+			return forbidden("mute members")
+		case !member:
+			return model.NotFound("member")
+		case theirs == model.RoleOwner || (theirs == model.RoleGroupAdmin && role != model.RoleOwner):
+			return model.NewError(model.CodeForbidden, "you may not mute this member")
+		}
+		if err := tx.MuteMember(ctx, id, user, until); err != nil {
+			return err
+		}
+		c.MembersVersion++
+		return tx.UpdateGroup(ctx, c)
+	})
+	return err
 }
 
 // SetRole makes a member an admin or a plain member, or hands the group over; only its

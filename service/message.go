@@ -61,7 +61,7 @@ func (m *Messages) Send(ctx context.Context, d Draft) (Sent, error) {
 		return Sent{}, err
 	}
 	hash := contentHash(msg)
-	if refusal := audience.MaySend(d.Sender); refusal != nil {
+	if refusal := audience.MaySend(d.Sender, model.MillisOf(m.clock())); refusal != nil {
 		// What was accepted before a block stays accepted: its repeat gets its answer.
 		if sent, err := m.earlier(ctx, d, hash, 0); model.CodeOf(err) != model.CodeNotFound {
 			return sent, err
@@ -117,7 +117,7 @@ func (m *Messages) prepare(ctx context.Context, d Draft) (*model.Message, *model
 	if err != nil {
 		return nil, nil, err
 	}
-	if audience.MaySend(d.Sender) != nil { // perhaps only the cached audience is old
+	if audience.MaySend(d.Sender, model.MillisOf(m.clock())) != nil { // perhaps only the cached audience is old
 		if audience, err = m.audiences.Refresh(ctx, conversation); err != nil {
 			return nil, nil, err
 		}

@@ -347,7 +347,7 @@ func (w *Writer) place(ctx context.Context, tx *model.Store, fresh []*send, now 
 				}
 			}
 		}
-		if err := s.audience.MaySend(s.msg.SenderID); err != nil {
+		if err := s.audience.MaySend(s.msg.SenderID, now); err != nil {
 			refused[s] = err
 		}
 	}

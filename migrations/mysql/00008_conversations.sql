@@ -12,6 +12,7 @@ CREATE TABLE IF NOT EXISTS conversations (
     head            BIGINT NOT NULL DEFAULT 0,
     members_version BIGINT NOT NULL DEFAULT 0,
     member_count    BIGINT NOT NULL DEFAULT 0,
+    mute_all        BIGINT NOT NULL DEFAULT 0,
     dissolved_at    BIGINT NOT NULL DEFAULT 0,
     created_at      BIGINT NOT NULL DEFAULT 0,
     updated_at      BIGINT NOT NULL DEFAULT 0,

@@ -12,6 +12,7 @@ CREATE TABLE IF NOT EXISTS conversations (
     head            INTEGER NOT NULL DEFAULT 0,
     members_version INTEGER NOT NULL DEFAULT 0,
     member_count    INTEGER NOT NULL DEFAULT 0,
+    mute_all        INTEGER NOT NULL DEFAULT 0,
     dissolved_at    INTEGER NOT NULL DEFAULT 0,
     created_at      INTEGER NOT NULL DEFAULT 0,
     updated_at      INTEGER NOT NULL DEFAULT 0
