@@ -58,6 +58,16 @@ var behaviours = []behaviour{
 	{"user search", userSearch},
 	{"block", block},
 
+	{"group create", groupCreate},
+	{"group change", groupChange},
+	{"group members", groupMembers},
+	{"group remove and leave", groupRemove},
+	{"group strangers", groupStrangers},
+	{"group roles", groupRoles},
+	{"group dissolve", groupDissolve},
+	{"group and block", groupBlock},
+	{"group audience is exact", groupAudience},
+
 	{"bad sends", badSends},
 	{"bad bodies", badBodies},
 	{"bad content types", badContentTypes},

@@ -46,6 +46,14 @@ type Ack struct {
 	UpTo       *int64      `json:"up_to,omitempty"`
 	UpToID     MessageID   `json:"up_to_id,omitempty"`
 	MessageIDs []MessageID `json:"message_ids,omitempty"`
+
+	Conversations []LogAck `json:"conversations,omitempty"`
+}
+
+// LogAck acks a log conversation by its conversation_seq.
+type LogAck struct {
+	ConversationID ConversationID `json:"conversation_id"`
+	UpTo           int64          `json:"up_to"`
 }
 
 // Ack acks and answers the device's cumulative position.
@@ -60,4 +68,10 @@ func (s *Session) Ack(ctx context.Context, ack Ack) (int64, error) {
 // AckUpTo acks every entry up to seq.
 func (s *Session) AckUpTo(ctx context.Context, device string, seq int64) (int64, error) {
 	return s.Ack(ctx, Ack{DeviceID: device, UpTo: &seq})
+}
+
+// AckLog acks a log conversation.
+func (s *Session) AckLog(ctx context.Context, device string, id ConversationID, upTo int64) error {
+	_, err := s.Ack(ctx, Ack{DeviceID: device, Conversations: []LogAck{{id, upTo}}})
+	return err
 }

@@ -24,6 +24,11 @@ func Text(to UserID, key, text string) Draft {
 	return Draft{ClientMsgID: key, ToUserID: to, Type: "text", Body: map[string]any{"text": text}}
 }
 
+// TextIn is a draft of a text message into a conversation.
+func TextIn(id ConversationID, key, text string) Draft {
+	return Draft{ClientMsgID: key, ConversationID: id, Type: "text", Body: map[string]any{"text": text}}
+}
+
 // Sent is the answer to a send; Status is 201 for a new message and 200 for a repeated key.
 type Sent struct {
 	Status     int     `json:"-"`
