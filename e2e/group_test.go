@@ -396,7 +396,7 @@ func (a *actor) notMine(id client.ConversationID, message client.MessageID, but 
 			continue
 		}
 		problem, ok := client.AsProblem(try())
-		if !ok || problem.Status != http.StatusNotFound && !(what == "add" && problem.Status == http.StatusUnprocessableEntity) {
+		if !ok || problem.Status != http.StatusNotFound && (what != "add" || problem.Status != http.StatusUnprocessableEntity) {
 			a.t.Errorf("%s of a group that is not mine: %v, want 404", what, problem)
 		}
 	}

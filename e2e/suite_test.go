@@ -68,6 +68,16 @@ var behaviours = []behaviour{
 	{"group and block", groupBlock},
 	{"group audience is exact", groupAudience},
 
+	{"history pages", historyPages},
+	{"history of who joined later", historyOfWhoJoined},
+	{"conversation list", conversationList},
+	{"reading", reading},
+	{"unread equals a recount", unreadRecount},
+	{"devices", devices},
+	{"recall", recall},
+	{"recall and a repeated push", recallRepeatedPush},
+	{"reply", reply},
+
 	{"bad sends", badSends},
 	{"bad bodies", badBodies},
 	{"bad content types", badContentTypes},
@@ -93,6 +103,7 @@ var ownServerBehaviours = []struct {
 	{"heartbeat", heartbeat},
 	{"orderly stop", orderlyStop},
 	{"access token expires", tokenExpiry},
+	{"limits of groups and recalls", limits},
 }
 
 func TestEmbedded(t *testing.T) { runOn(t, embedded) }

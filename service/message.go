@@ -123,10 +123,8 @@ func (m *Messages) prepare(ctx context.Context, d Draft) (*model.Message, *model
 		}
 	}
 	if d.ReplyTo != 0 {
-		if target, err := m.store.MessageByID(ctx, d.ReplyTo); err != nil {
+		if err := m.checkReply(ctx, d.Sender, conversation, d.ReplyTo); err != nil {
 			return nil, nil, err
-		} else if target.ConversationID != conversation {
-			return nil, nil, model.NotFound("message")
 		}
 	}
 	id, err := m.ids.Next()
@@ -135,6 +133,23 @@ func (m *Messages) prepare(ctx context.Context, d Draft) (*model.Message, *model
 	}
 	msg := &model.Message{ID: model.MessageID(id), ConversationID: conversation, SenderID: d.Sender, ClientMsgID: d.ClientMsgID, Type: d.Type, Body: body, Ext: ext, ReplyTo: d.ReplyTo}
 	return msg, audience, nil
+}
+
+// checkReply is CodeNotFound unless the sender sees the message in this conversation. Who
+// is no member any more is left to MaySend.
+func (m *Messages) checkReply(ctx context.Context, sender model.UserID, conversation model.ConversationID, to model.MessageID) error {
+	target, err := m.store.MessageByID(ctx, to)
+	if err != nil {
+		return err
+	}
+	member, err := m.store.MemberOf(ctx, conversation, sender)
+	if err != nil && model.CodeOf(err) != model.CodeNotFound {
+		return err
+	}
+	if target.ConversationID != conversation || (member != nil && target.ConversationSeq <= member.JoinedSeq) {
+		return model.NotFound("message")
+	}
+	return nil
 }
 
 // contentHash is what tells a repeat from a reused key: 16 bytes of SHA-256 over
