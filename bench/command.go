@@ -28,12 +28,22 @@ type Options struct {
 	IdleUsers     int            `default:"100" help:"Users that the idle sockets are spread over, as devices."`
 	ServerPID     int            `name:"server-pid" help:"Process id of the server on this machine, to read its memory and CPU time."`
 	AdminURL      string         `name:"admin-url" help:"Address of the server's admin listener, for /metrics and a garbage collection before memory is read."`
+	Groups        int            `default:"50" help:"Groups of the group scenario, made of the clients in turn."`
+	GroupSize     int            `default:"20" help:"Members of each; the service has to deliver by mailbox."`
+	LogMembers    int            `default:"10000" help:"Members of the log scenario's one group, all online; the service has to deliver by log."`
+	LogSingles    int            `default:"20" help:"Messages into it that are spaced."`
+	LogSpacing    time.Duration  `default:"1s" help:"Time between them."`
+	LogBursts     int            `default:"3" help:"Bursts of messages after them."`
+	LogBurst      int            `default:"30" help:"Messages of a burst, sent as fast as the answers come."`
+	LogAckDelay   time.Duration  `default:"1s" help:"Longest time until a member of it acks; they take turns within it."`
 	Processes     map[string]int `name:"watch" help:"Further processes whose CPU time is reported, as name=pid (mariadb=123;redis=456)."`
 
 	// Started, when set, is called as a send or rate run's sockets are open and its sending begins.
 	Started func() `kong:"-"`
-
-	live io.Writer // progress; nil for none
+	// Accounts, when set, keeps the users and groups from one call of Measure to the next.
+	Accounts *Accounts `kong:"-"`
+	// Live is where progress is shown; nil for nowhere.
+	Live io.Writer `kong:"-"`
 }
 
 const (
@@ -45,8 +55,8 @@ const (
 // Command is `ackbox bench`.
 type Command struct {
 	Options
-	Scenario string `enum:"send,rate,idle" default:"send" help:"send: closed loop, as fast as answers come; rate: open loop at a constant rate; idle: sockets that wait."`
-	Suite    bool   `help:"Run send (repeated), rate (repeated) and idle, and print the medians."`
+	Scenario string `enum:"send,rate,group,log,idle" default:"send" help:"send: closed loop, as fast as answers come; rate: open loop at a constant rate; group: closed loop into groups; log: one large group; idle: sockets that wait."`
+	Suite    bool   `help:"Run send, rate and group (each repeated), log and idle, and print the medians."`
 	Repeat   int    `default:"5" help:"Runs of a scenario in a suite."`
 	JSON     string `name:"json" type:"path" help:"File for the figures as JSON."`
 
@@ -59,12 +69,12 @@ func (c *Command) Run(ctx context.Context) error {
 	out := c.out
 	if out == nil {
 		out = os.Stdout
-		c.live = terminal(os.Stderr)
+		c.Live = terminal(os.Stderr)
 	}
 	scenarios := []string{c.Scenario}
 	repeat := 1
 	if c.Suite {
-		scenarios, repeat = []string{"send", "rate", "idle"}, c.Repeat
+		scenarios, repeat = []string{"send", "rate", "group", "log", "idle"}, c.Repeat
 	}
 	if repeat < 1 || repeat > 1000 {
 		return fmt.Errorf("repeat: %d is not between 1 and 1000", repeat)
@@ -79,7 +89,7 @@ func (c *Command) Run(ctx context.Context) error {
 	return err
 }
 
-// Measure runs each scenario repeat times (idle once: it measures a level, not a speed) and returns a report each, in order,
+// Measure runs each scenario repeat times (log once: it repeats within; idle once: it measures a level, not a speed) and returns a report each, in order,
 // of medians when repeated. The reports made before an error are returned with it. beforeIdle, when not nil, is called
 // between registering the idle users and opening their sockets: a restart of the server there keeps the memory that
 // hashing passwords took out of the baseline; it returns the options to go on with (a new process id).
@@ -90,35 +100,24 @@ func Measure(ctx context.Context, o Options, scenarios []string, repeat int, bef
 	// Collecting garbage less often leaves more of a shared machine to the server; the generator's heap is small.
 	defer debug.SetGCPercent(debug.SetGCPercent(400))
 	o = o.withServer()
-	var users []*User
+	if o.Accounts == nil {
+		o.Accounts = new(Accounts)
+	}
 	var reports []*Report
 	for _, scenario := range scenarios {
 		var runs []*Report
 		var err error
 		switch scenario {
-		case "send", "rate":
-			if users == nil {
-				if users, err = o.population(ctx, o.Clients); err != nil {
-					return reports, err
-				}
+		case "send", "rate", "group":
+			if runs, err = o.repeated(ctx, scenario, repeat); err != nil {
+				return reports, fmt.Errorf("%s: %w", scenario, err)
 			}
-			if err := o.makeRoom(); err != nil {
-				return reports, err
+		case "log":
+			report, err := o.large(ctx)
+			if err != nil {
+				return reports, fmt.Errorf("log: %w", err)
 			}
-			drive := Send
-			if scenario == "rate" {
-				drive = Rate
-			}
-			for range repeat {
-				if err := renew(ctx, users, time.Now().Add(o.Warmup+o.Duration+o.Settle+time.Minute), o.Timeout); err != nil {
-					return reports, err
-				}
-				report, err := drive(ctx, o, users)
-				if err != nil {
-					return reports, fmt.Errorf("%s: %w", scenario, err)
-				}
-				runs = append(runs, report)
-			}
+			runs = append(runs, report)
 		case "idle":
 			crowd, err := o.population(ctx, min(o.IdleUsers, o.Connections))
 			if err != nil {
@@ -141,6 +140,54 @@ func Measure(ctx context.Context, o Options, scenarios []string, repeat int, bef
 		reports = append(reports, Median(runs))
 	}
 	return reports, nil
+}
+
+// repeated runs one of the scenarios of all clients several times.
+func (o Options) repeated(ctx context.Context, scenario string, repeat int) (runs []*Report, err error) {
+	users, err := o.Accounts.clients(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := o.makeRoom(); err != nil {
+		return nil, err
+	}
+	drive := Send
+	switch scenario {
+	case "rate":
+		drive = Rate
+	case "group":
+		groups, err := o.Accounts.gathered(ctx, o)
+		if err != nil {
+			return nil, err
+		}
+		drive = func(ctx context.Context, o Options, users []*User) (*Report, error) {
+			return Group(ctx, o, users, groups)
+		}
+	}
+	for range repeat {
+		if err := renew(ctx, users, time.Now().Add(o.Warmup+o.Duration+o.Settle+time.Minute), o.Timeout); err != nil {
+			return nil, err
+		}
+		report, err := drive(ctx, o, users)
+		if err != nil {
+			return nil, err
+		}
+		runs = append(runs, report)
+	}
+	return runs, nil
+}
+
+// large runs the scenario of one large group.
+func (o Options) large(ctx context.Context) (*Report, error) {
+	party, err := o.Accounts.large(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	takes := time.Duration(o.LogSingles)*o.LogSpacing + time.Duration(2*o.LogBursts+1)*o.Settle + time.Duration(o.LogMembers)*openPace
+	if err := renew(ctx, party.members, time.Now().Add(min(takes, 10*time.Minute)), o.Timeout); err != nil {
+		return nil, err
+	}
+	return Log(ctx, o, party)
 }
 
 // makeRoom makes room for three connections a user.
@@ -199,6 +246,14 @@ func (o Options) check() error {
 	within("rate", o.Rate, 0.1, maxRate)
 	within("text", float64(o.Text), 1, 10000)
 	within("connections", float64(o.Connections), 1, maxConnections)
+	within("groups", float64(o.Groups), 1, 10_000)
+	within("group-size", float64(o.GroupSize), 2, addMembers)
+	within("log-members", float64(o.LogMembers), 2, maxSenders)
+	within("log-singles", float64(o.LogSingles), 1, 1000)
+	within("log-spacing", o.LogSpacing.Seconds(), 0.001, 60)
+	within("log-bursts", float64(o.LogBursts), 1, 100)
+	within("log-burst", float64(o.LogBurst), 1, 10_000)
+	within("log-ack-delay", o.LogAckDelay.Seconds(), 0.001, 60)
 	within("idle-users", float64(o.IdleUsers), 1, maxSenders)
 	return errors.Join(errs...)
 }

@@ -6,6 +6,8 @@
 // one write and one read a request (conn.go), answers and frames scanned for the few fields that matter (scan.go), and
 // what must be known of a message (who sent it, which one, when) carried in its client_msg_id (key.go).
 //
-// Three scenarios: send (closed loop: each client has one send in flight), rate (open loop: sends are due at fixed times
-// and latency counts from then, so a stall is charged to every send it delayed), idle (sockets that only wait).
+// Scenarios: send (closed loop: each client has one send in flight), rate (open loop: sends are due at fixed times
+// and latency counts from then, so a stall is charged to every send it delayed), group (closed loop into
+// groups that are copied into each member's mailbox), log (one large group with everybody online), idle (sockets that only
+// wait).
 package bench

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"net/url"
 	"sync"
 	"sync/atomic"
@@ -135,10 +134,7 @@ func (c *crowd) fill(ctx context.Context) error {
 func (c *crowd) add(ctx context.Context, i int) error {
 	u := c.users[i%len(c.users)]
 	query := url.Values{"device_id": {fmt.Sprintf("idle-%d", i/len(c.users))}}
-	var source net.IP
-	if n := i / portsAnAddress; n > 0 && u.target.loopback() {
-		source = net.IPv4(127, 0, 0, byte(1+n%250))
-	}
+	source := u.target.source(i)
 	var last error
 	for attempt := range 5 {
 		ws, end, err := openSocket(ctx, u, query, source)

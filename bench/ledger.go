@@ -19,7 +19,7 @@ type ledger struct {
 	racing                    atomic.Bool // a send's outcome was unknown when the next was sent: no order is promised
 }
 
-func (l *ledger) accept(index int) {
+func (l *ledger) accept(index int, _ []byte) {
 	if l.accepted.add(index) {
 		l.acceptedCount.Add(1)
 	}
@@ -34,10 +34,10 @@ func (l *ledger) show(index int) bool {
 	return true
 }
 
-// settled says whether as many messages were shown as accepted, which is when waiting for more can end.
+func (l *ledger) race() { l.racing.Store(true) }
+
 func (l *ledger) settled() bool { return l.shownCount.Load() >= l.acceptedCount.Load() }
 
-// lost counts the messages accepted and never shown.
 func (l *ledger) lost() int64 { return l.accepted.without(&l.shown) }
 
 // bitset is a set of small non-negative integers, bounded by maxMessagesASender.

@@ -66,9 +66,9 @@ func TestScanFrames(t *testing.T) {
 func TestLedger(t *testing.T) {
 	var l ledger
 	for _, i := range []int{0, 1, 63, 64, 200} {
-		l.accept(i)
+		l.accept(i, nil)
 	}
-	l.accept(64) // a repeat's answer
+	l.accept(64, nil) // a repeat's answer
 	if !l.show(0) || !l.show(64) || l.show(64) {
 		t.Error("a message is shown once")
 	}

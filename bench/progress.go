@@ -10,25 +10,32 @@ import (
 	"github.com/mattn/go-isatty"
 )
 
-const progressEvery = 500 * time.Millisecond
+const (
+	progressEvery = 500 * time.Millisecond // on a terminal, where the line renews itself
+	logEvery      = 10 * time.Second       // elsewhere, where lines follow one another
+)
 
-// progress shows a line that renews itself until the returned function is called, on a terminal only.
+// progress shows how far a run is until the returned function is called.
 func (o Options) progress(line func() string) (stop func()) {
-	if o.live == nil {
+	if o.Live == nil {
 		return func() {}
+	}
+	every, begin, end, last := logEvery, "", "\n", ""
+	if f, ok := o.Live.(*os.File); ok && terminal(f) != nil {
+		every, begin, end, last = progressEvery, "\r\x1b[K", "", "\r\x1b[K"
 	}
 	done := make(chan struct{})
 	var painter sync.WaitGroup
 	painter.Go(func() {
-		ticker := time.NewTicker(progressEvery)
+		ticker := time.NewTicker(every)
 		defer ticker.Stop()
 		for {
 			select {
 			case <-done:
-				show(o.live, "\r\x1b[K")
+				show(o.Live, last)
 				return
 			case <-ticker.C:
-				show(o.live, "\r\x1b[K"+line())
+				show(o.Live, begin+line()+end)
 			}
 		}
 	})

@@ -14,10 +14,10 @@ const (
 	pollEvery    = 20 * time.Millisecond
 )
 
-// run is one pass of the send or the rate scenario: every user has one socket open and sends to the next user.
+// run is one pass of a scenario that sends. In send and rate every user has one socket open and sends to the next user; in
+// group they send to the groups that they are in.
 type run struct {
 	options Options
-	users   []*User
 	begin   time.Duration // since epoch; older messages belong to an earlier run
 	start   time.Duration // figures count from here …
 	end     time.Duration // … to here
@@ -31,21 +31,72 @@ type run struct {
 
 	sessions []*session
 	senders  []*sender
+	accounts []account
 }
 
-func newRun(o Options, users []*User) *run {
-	r := &run{options: o, users: users, sendLatency: newLatency(), pushLatency: newLatency(), lateness: newLatency()}
+func newRun(o Options) *run {
+	return &run{options: o, sendLatency: newLatency(), pushLatency: newLatency(), lateness: newLatency()}
+}
+
+// newPairs makes a run in which every user sends to the next.
+func newPairs(o Options, users []*User) *run {
+	r := newRun(o)
 	n := len(users)
 	ledgers := make([]*ledger, n)
 	for i := range ledgers {
 		ledgers[i] = new(ledger)
 	}
 	for i, u := range users {
-		r.senders = append(r.senders, &sender{run: r, user: u, to: users[(i+1)%n].ID, ledger: ledgers[i]})
+		r.senders = append(r.senders, &sender{run: r, user: u, aims: []aim{{field: `"to_user_id":"` + users[(i+1)%n].ID + `"`, account: ledgers[i]}}})
 		peer := (i + n - 1) % n
-		r.sessions = append(r.sessions, newSession(r, u, peer, ledgers[peer]))
+		r.sessions = append(r.sessions, newSession(r, u, &pair{run: r, peer: peer, from: ledgers[peer], newest: -1}))
+		r.accounts = append(r.accounts, ledgers[i])
 	}
 	return r
+}
+
+// pair checks what one user gets from the one who sends to them.
+type pair struct {
+	run    *run
+	peer   int     // the sender whose messages are counted
+	from   *ledger // that sender's
+	newest int     // index of the peer's newest message shown
+}
+
+func (p *pair) show(entry []byte, now time.Duration) {
+	k, ok := p.run.keyOf(entry)
+	if !ok || k.sender != p.peer {
+		return // our own message
+	}
+	if !p.from.show(k.index) {
+		p.run.duplicates.Add(1)
+		return
+	}
+	if k.index < p.newest && !p.from.racing.Load() {
+		p.run.disorder.Add(1)
+	}
+	p.newest = max(p.newest, k.index)
+	p.run.shown(k, now)
+}
+
+// keyOf reads a message's key; false means that it is not this run's.
+func (r *run) keyOf(message []byte) (key, bool) {
+	text, ok := rawString(message, `"client_msg_id"`)
+	if !ok {
+		return key{}, false
+	}
+	k, ok := parseKey(text)
+	return k, ok && k.due >= r.begin
+}
+
+// shown takes a message that was shown for the first time into the figures.
+func (r *run) shown(k key, now time.Duration) {
+	if r.within(now) {
+		r.pushed.Add(1)
+	}
+	if r.within(k.due) {
+		r.pushLatency.record(now - k.due)
+	}
 }
 
 // during runs drive (which sends, and returns when it has stopped sending) with all sockets open, then waits until what was
@@ -95,8 +146,8 @@ func (r *run) awaitOpen(ctx context.Context) error {
 func (r *run) settle(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, r.options.Settle)
 	defer cancel()
-	for _, s := range r.senders {
-		for !s.ledger.settled() {
+	for _, a := range r.accounts {
+		for !a.settled() {
 			if pauseFor(ctx, pollEvery) != nil {
 				return
 			}
@@ -109,8 +160,8 @@ func (r *run) within(at time.Duration) bool { return at >= r.start && at < r.end
 
 func (r *run) lost() int64 {
 	var n int64
-	for _, s := range r.senders {
-		n += s.ledger.lost()
+	for _, a := range r.accounts {
+		n += a.lost()
 	}
 	return n
 }

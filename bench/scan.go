@@ -39,8 +39,10 @@ func rawString(text []byte, quotedKey string) ([]byte, bool) {
 }
 
 // seqField returns a mailbox entry's seq.
-func seqField(text []byte) (int64, bool) {
-	rest, ok := rawField(text, `"seq"`)
+func seqField(text []byte) (int64, bool) { return uintField(text, `"seq"`) }
+
+func uintField(text []byte, quotedKey string) (int64, bool) {
+	rest, ok := rawField(text, quotedKey)
 	if !ok {
 		return 0, false
 	}

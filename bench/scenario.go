@@ -11,28 +11,31 @@ const queuedSends = 1 << 10
 
 // Send runs the closed loop: every user sends to the next as fast as its answers come, for warm-up and duration.
 func Send(ctx context.Context, o Options, users []*User) (*Report, error) {
-	r := newRun(o, users)
-	return r.measure(ctx, "send", func(ctx context.Context) {
-		var senders sync.WaitGroup
-		for _, s := range r.senders {
-			senders.Go(func() {
-				s.open(ctx)
-				defer s.close()
-				for now := since(); now < r.end && ctx.Err() == nil && s.index < maxMessagesASender; now = since() {
-					if wait := s.send(ctx, now); wait > 0 && pauseFor(ctx, wait) != nil {
-						return
-					}
+	r := newPairs(o, users)
+	return r.measure(ctx, "send", r.closedLoop)
+}
+
+// closedLoop lets all senders send as fast as their answers come, until the end of the run.
+func (r *run) closedLoop(ctx context.Context) {
+	var senders sync.WaitGroup
+	for _, s := range r.senders {
+		senders.Go(func() {
+			s.open(ctx)
+			defer s.close()
+			for now := since(); now < r.end && ctx.Err() == nil && s.index < maxMessagesASender; now = since() {
+				if wait := s.send(ctx, now); wait > 0 && pauseFor(ctx, wait) != nil {
+					return
 				}
-			})
-		}
-		senders.Wait()
-	})
+			}
+		})
+	}
+	senders.Wait()
 }
 
 // Rate runs the open loop: sends are due at a constant rate, taken in turn by the users, whatever the answers do, and their
 // latency counts from when they were due. A user whose last send is still in flight sends late, never two at a time.
 func Rate(ctx context.Context, o Options, users []*User) (*Report, error) {
-	r := newRun(o, users)
+	r := newPairs(o, users)
 	return r.measure(ctx, "rate", func(ctx context.Context) {
 		var senders sync.WaitGroup
 		queues := make([]chan time.Duration, len(r.senders))
@@ -92,7 +95,12 @@ func (r *run) measure(ctx context.Context, name string, drive func(ctx context.C
 	if name == "rate" {
 		report.add("rate_wanted_per_s", r.options.Rate)
 	}
-	report.add("sends_per_s", float64(accepted)/seconds)
+	if name == "group" {
+		report.add("messages_per_s", float64(accepted)/seconds)
+		report.add("rows_per_s", float64(accepted)/seconds*float64(r.options.GroupSize))
+	} else {
+		report.add("sends_per_s", float64(accepted)/seconds)
+	}
 	report.add("pushes_per_s", float64(r.pushed.Load())/seconds)
 	report.Figures = append(report.Figures, r.sendLatency.figures("send")...)
 	report.Figures = append(report.Figures, r.pushLatency.figures("push")...)
@@ -100,6 +108,14 @@ func (r *run) measure(ctx context.Context, name string, drive func(ctx context.C
 		report.Figures = append(report.Figures, r.lateness.figures("late_start")...)
 		report.add("dropped", float64(r.dropped.Load()))
 	}
+	r.count(report)
+	report.add("receipts", float64(r.receipts.Load()))
+	report.Figures = append(report.Figures, usage.figures("message", accepted)...)
+	return report, nil
+}
+
+// count reports what was sent and what became of it.
+func (r *run) count(report *Report) {
 	report.add("sent", float64(r.sent.Load()))
 	report.add("failed", float64(r.failed.Load()))
 	report.add("lost", float64(r.lost()))
@@ -109,7 +125,4 @@ func (r *run) measure(ctx context.Context, name string, drive func(ctx context.C
 	report.add("pushed_again", float64(r.repushed.Load()))
 	report.add("pulls", float64(r.pulled.Load()))
 	report.add("acks", float64(r.acks.Load()))
-	report.add("receipts", float64(r.receipts.Load()))
-	report.Figures = append(report.Figures, usage.figures(accepted)...)
-	return report, nil
 }

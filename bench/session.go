@@ -26,18 +26,16 @@ const (
 // session is the receiving half of a user: the socket of its one device, read by read, and its acks, sent by ack. It keeps
 // the client's side of the contract: entries are applied in order of seq, known ones are dropped, gaps are pulled.
 type session struct {
-	run  *run
-	user *User
-	peer int     // the sender whose messages are counted
-	from *ledger // that sender's
+	run   *run
+	user  *User
+	check checker
 
 	opened     chan struct{} // closed at the first hello
 	ended      chan struct{} // closed when read has returned
 	openedOnce sync.Once
 
-	held      atomic.Int64 // highest seq held; written by read
-	heldID    []byte       // message_id there; read's own
-	lastIndex int          // the peer's newest message shown
+	held   atomic.Int64 // highest seq held; written by read
+	heldID []byte       // message_id there; read's own
 
 	unacked atomic.Int64
 	dirty   chan struct{} // there is something to ack
@@ -45,9 +43,14 @@ type session struct {
 	pull    *conn
 }
 
-func newSession(r *run, u *User, peer int, from *ledger) *session {
+// checker is told of every entry that a session shows, once and in the order of the mailbox.
+type checker interface {
+	show(entry []byte, now time.Duration)
+}
+
+func newSession(r *run, u *User, check checker) *session {
 	s := &session{
-		run: r, user: u, peer: peer, from: from, lastIndex: -1, heldID: []byte(u.heldID),
+		run: r, user: u, check: check, heldID: []byte(u.heldID),
 		opened: make(chan struct{}), ended: make(chan struct{}), dirty: make(chan struct{}, 1), full: make(chan struct{}, 1),
 	}
 	s.held.Store(u.held)
@@ -144,28 +147,7 @@ func (s *session) apply(seq int64, entry []byte, now time.Duration) {
 		s.heldID = append(s.heldID[:0], id...)
 	}
 	s.held.Store(seq)
-	text, ok := rawString(entry, `"client_msg_id"`)
-	if !ok {
-		return
-	}
-	k, ok := parseKey(text)
-	if !ok || k.sender != s.peer || k.due < s.run.begin {
-		return // our own message, or an earlier run's
-	}
-	if !s.from.show(k.index) {
-		s.run.duplicates.Add(1)
-		return
-	}
-	if k.index < s.lastIndex && !s.from.racing.Load() {
-		s.run.disorder.Add(1)
-	}
-	s.lastIndex = max(s.lastIndex, k.index)
-	if s.run.within(now) {
-		s.run.pushed.Add(1)
-	}
-	if s.run.within(k.due) {
-		s.run.pushLatency.record(now - k.due)
-	}
+	s.check.show(entry, now)
 }
 
 // catchUp pulls until there is no more, as a client does on a gap or when told that it is behind.

@@ -49,15 +49,7 @@ func openSocket(ctx context.Context, u *User, query url.Values, source net.IP) (
 		if resp == nil {
 			return nil, nil, err
 		}
-		body, readErr := io.ReadAll(io.LimitReader(resp.Body, 4<<10))
-		if readErr != nil {
-			return nil, nil, errors.Join(err, readErr)
-		}
-		a := answer{Status: resp.StatusCode, Body: body}
-		if n, ok := parseUint([]byte(resp.Header.Get("Retry-After"))); ok && n < 1<<20 {
-			a.RetryAfter = time.Duration(n) * time.Second
-		}
-		return nil, nil, &refusal{answer: a}
+		return nil, nil, refused(resp, err)
 	}
 	ws.SetReadLimit(maxFrameSize)
 	release := context.AfterFunc(ctx, func() { ws.NetConn().Close() }) //nolint:errcheck // it wakes the reader, which reports the end
@@ -67,10 +59,27 @@ func openSocket(ctx context.Context, u *User, query url.Values, source net.IP) (
 	}, nil
 }
 
+// refused is the refusal that an answer tells, or err and what kept us from reading it.
+func refused(resp *http.Response, err error) error {
+	defer resp.Body.Close()
+	body, readErr := io.ReadAll(io.LimitReader(resp.Body, 4<<10))
+	if readErr != nil {
+		return errors.Join(err, readErr)
+	}
+	a := answer{Status: resp.StatusCode, Body: body}
+	if n, ok := parseUint([]byte(resp.Header.Get("Retry-After"))); ok && n < 1<<20 {
+		a.RetryAfter = time.Duration(n) * time.Second
+	}
+	return &refusal{answer: a}
+}
+
 // closed names the end of a socket in the error counts.
 func closed(err error) string {
 	if ce, ok := errors.AsType[*websocket.CloseError](err); ok {
 		return "socket closed " + strconv.Itoa(ce.Code)
+	}
+	if ce, ok := errors.AsType[*closeError](err); ok {
+		return "socket closed " + strconv.Itoa(ce.code)
 	}
 	if refused, ok := errors.AsType[*refusal](err); ok {
 		return "socket refused " + label(refused.answer)

@@ -50,6 +50,14 @@ func (t *target) loopback() bool {
 	return host == "localhost" || (ip != nil && ip.To4() != nil && ip.IsLoopback())
 }
 
+// source is where the i-th of many connections comes from: one address has too few ports for all of them.
+func (t *target) source(i int) net.IP {
+	if n := i / portsAnAddress; n > 0 && t.loopback() {
+		return net.IPv4(127, 0, 0, byte(1+n%250))
+	}
+	return nil
+}
+
 // socketURL is the address of the push socket with the given query.
 func (t *target) socketURL(query url.Values) string {
 	scheme := "ws"
@@ -59,8 +67,14 @@ func (t *target) socketURL(query url.Values) string {
 	return scheme + "://" + t.host + t.prefix + "/v1/ws?" + query.Encode()
 }
 
-func (t *target) dial(ctx context.Context) (net.Conn, error) {
+func (t *target) dial(ctx context.Context) (net.Conn, error) { return t.dialFrom(ctx, nil) }
+
+// dialFrom dials from a source address; nil leaves it to the system.
+func (t *target) dialFrom(ctx context.Context, source net.IP) (net.Conn, error) {
 	dialer := net.Dialer{Timeout: dialTimeout}
+	if source != nil {
+		dialer.LocalAddr = &net.TCPAddr{IP: source}
+	}
 	if !t.secure {
 		return dialer.DialContext(ctx, "tcp", t.addr)
 	}

@@ -63,20 +63,29 @@ func (u usage) minus(before usage) usage {
 	return out
 }
 
-// figures are CPU microseconds a message by process and their sum, which a busy machine disturbs less than it does speeds, and how busy the machine was: others_cpu_pct is the share of what we
-// don't watch, and says how far a run was disturbed.
-func (u usage) figures(messages int64) []Figure {
+func (u usage) plus(more usage) usage {
+	out := usage{processes: maps.Clone(more.processes), busy: u.busy + more.busy, total: u.total + more.total}
+	for name, t := range u.processes {
+		out.processes[name] += t
+	}
+	return out
+}
+
+// figures are CPU microseconds a unit (a message, a push) by process and their sum, which a busy machine disturbs less than
+// it does speeds, and how busy the machine was: others_cpu_pct is the share of what we don't watch, and says how far a run
+// was disturbed.
+func (u usage) figures(unit string, count int64) []Figure {
 	var out []Figure
 	others, all := u.busy, time.Duration(0)
 	for _, name := range slices.Sorted(maps.Keys(u.processes)) {
 		others -= u.processes[name]
 		all += u.processes[name]
-		if messages > 0 {
-			out = append(out, Figure{Name: name + "_cpu_us_a_message", Value: float64(u.processes[name].Microseconds()) / float64(messages)})
+		if count > 0 {
+			out = append(out, Figure{Name: name + "_cpu_us_a_" + unit, Value: float64(u.processes[name].Microseconds()) / float64(count)})
 		}
 	}
-	if messages > 0 {
-		out = append(out, Figure{Name: "sum_cpu_us_a_message", Value: float64(all.Microseconds()) / float64(messages)})
+	if count > 0 {
+		out = append(out, Figure{Name: "sum_cpu_us_a_" + unit, Value: float64(all.Microseconds()) / float64(count)})
 	}
 	if u.total > 0 {
 		out = append(out,

@@ -29,18 +29,25 @@ import (
 
 type suite struct {
 	Backends      []string      `name:"backend" default:"mariadb,embedded" enum:"mariadb,embedded" help:"What the server keeps its data in."`
-	Scenarios     []string      `name:"scenario" default:"send,rate,idle" enum:"send,rate,idle" help:"What to run, in this order."`
-	Repeat        int           `default:"5" help:"Runs of send and of rate, of which the medians count."`
-	Clients       int           `default:"256" help:"Users of send and rate."`
+	Scenarios     []string      `name:"scenario" default:"send,rate,group,log,idle" enum:"send,rate,group,log,idle" help:"What to run, in this order."`
+	Repeat        int           `default:"5" help:"Runs of send, of rate and of group, of which the medians count."`
+	Clients       int           `default:"256" help:"Users of send, rate and group."`
 	SetupParallel int           `default:"4" help:"Accounts being registered at a time."`
 	Duration      time.Duration `default:"10s" help:"Measured time of a run."`
 	Warmup        time.Duration `default:"2s" help:"Unmeasured sending before it."`
 	Rate          float64       `default:"300" help:"Sends a second of rate."`
 	Connections   int           `default:"10000" help:"Sockets of idle."`
+	Groups        int           `default:"50" help:"Groups of group."`
+	GroupSize     int           `default:"20" help:"Members of each."`
+	LogMembers    int           `default:"10000" help:"Members of log's group; they are registered first, some minutes for 10,000."`
+	LogSingles    int           `default:"20" help:"Single messages into it."`
+	LogBursts     int           `default:"3" help:"Bursts after them, of which the median counts."`
+	LogBurst      int           `default:"30" help:"Messages of a burst."`
+	LogAckDelay   time.Duration `default:"1s" help:"Longest time until a member acks."`
 	Binary        string        `type:"path" help:"The ackbox binary; built from this work tree when not given."`
 	Env           []string      `help:"Further settings of the server, NAME=value."`
 	Out           string        `type:"path" default:"bench-out" help:"Folder for the figures as JSON, the servers' logs and the profile."`
-	Profile       bool          `help:"Also take a CPU profile of the server under send and rate on each backend, and print its top."`
+	Profile       bool          `help:"Also take a CPU profile of the server under each scenario but idle on each backend, and print its top."`
 }
 
 func main() {
@@ -118,6 +125,8 @@ func (s *suite) backend(ctx context.Context, name, dir string) (reports []*bench
 		URL: []string{server.url()}, AdminURL: server.adminURL(), ServerPID: server.process.Pid(), Processes: watched,
 		Clients: s.Clients, SetupParallel: s.SetupParallel, Duration: s.Duration, Warmup: s.Warmup, Settle: 15 * time.Second, MemorySettle: 15 * time.Second,
 		Timeout: 10 * time.Second, Rate: s.Rate, Text: 64, Connections: s.Connections, IdleUsers: 100,
+		Groups: s.Groups, GroupSize: s.GroupSize, LogMembers: s.LogMembers, LogSingles: s.LogSingles, LogSpacing: time.Second,
+		LogBursts: s.LogBursts, LogBurst: s.LogBurst, LogAckDelay: s.LogAckDelay, Accounts: new(bench.Accounts), Live: os.Stderr,
 	}
 	// A fresh process for the idle sockets: what sending and hashing passwords took isn't in their baseline.
 	restart := func(ctx context.Context, o bench.Options) (bench.Options, error) {

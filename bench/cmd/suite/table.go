@@ -44,6 +44,9 @@ var goals = []goal{
 	{what: "durable sends a second at 256 clients", backend: "mariadb", scenario: "send", figure: "sends_per_s", atLeast: 6000},
 	{what: "send to push at 300/s, p50 in ms", backend: "mariadb", scenario: "rate", figure: "push_p50_ms", atMost: 4},
 	{what: "send to push at 300/s, p99 in ms", backend: "mariadb", scenario: "rate", figure: "push_p99_ms", atMost: 12},
+	{what: "messages a second into groups of 20", backend: "mariadb", scenario: "group", figure: "messages_per_s", atLeast: 1500},
+	{what: "send to last push among 10,000 members, median in ms", backend: "mariadb", scenario: "log", figure: "last_push_p50_ms", atMost: 250},
+	{what: "pushes a second in a burst to 10,000 members", backend: "mariadb", scenario: "log", figure: "pushes_per_s", atLeast: 60_000},
 	{what: "server memory an idle connection, KB", backend: "mariadb", scenario: "idle", figure: "rss_kb_a_connection", atMost: 25},
 }
 
@@ -71,7 +74,7 @@ func writeMarkdown(w io.Writer, columns []column) error {
 			}
 		}
 	}
-	for _, scenario := range []string{"send", "rate", "idle"} {
+	for _, scenario := range []string{"send", "rate", "group", "log", "idle"} {
 		var present []column
 		for _, c := range columns {
 			if c.report(scenario) != nil {
