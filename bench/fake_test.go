@@ -38,6 +38,7 @@ type fakeService struct {
 	renewed int
 	acks    int
 	expires time.Duration
+	groups  map[string]*fakeGroup
 	sockets sync.WaitGroup
 }
 
@@ -47,6 +48,17 @@ type fakeUser struct {
 	acked   int
 	sockets map[string]*fakeSocket
 }
+
+// fakeGroup is delivered by mailbox up to fakeMailboxLimit members, else by log.
+type fakeGroup struct {
+	id       string
+	members  []*fakeUser
+	messages []string // conversation_seq is index + 1
+	log      bool
+	acked    map[*fakeUser]int
+}
+
+const fakeMailboxLimit = 5
 
 type fakeSocket struct {
 	mu sync.Mutex
@@ -65,7 +77,7 @@ func reply(w io.Writer, format string, args ...any) {
 
 func newFakeService(t *testing.T) *fakeService {
 	t.Helper()
-	f := &fakeService{t: t, users: map[string]*fakeUser{}, keys: map[string]bool{}, refused: map[string]bool{}, expires: time.Hour}
+	f := &fakeService{t: t, users: map[string]*fakeUser{}, keys: map[string]bool{}, refused: map[string]bool{}, expires: time.Hour, groups: map[string]*fakeGroup{}}
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /v1/auth/register", f.register)
 	mux.HandleFunc("POST /v1/auth/refresh", f.refresh)
@@ -73,6 +85,10 @@ func newFakeService(t *testing.T) *fakeService {
 	mux.HandleFunc("POST /v1/mailbox/ack", f.ack)
 	mux.HandleFunc("POST /v1/mailbox/sync", f.sync)
 	mux.HandleFunc("GET /v1/ws", f.socket)
+	mux.HandleFunc("POST /v1/groups", f.makeGroup)
+	mux.HandleFunc("POST /v1/groups/{id}/members", f.addMembers)
+	mux.HandleFunc("GET /v1/groups/{id}", f.group)
+	mux.HandleFunc("GET /v1/conversations/{id}/messages", f.history)
 	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) {
 		reply(w, "process_resident_memory_bytes 1e+08\ngo_memstats_heap_inuse_bytes 2e+07\ngo_memstats_stack_inuse_bytes 1e+06\n")
 	})
@@ -137,14 +153,15 @@ func (f *fakeService) send(w http.ResponseWriter, r *http.Request) {
 	var in struct {
 		ClientMsgID string `json:"client_msg_id"`
 		ToUserID    string `json:"to_user_id"`
+		Group       string `json:"conversation_id"`
 		Type        string `json:"type"`
 		Body        struct{ Text string }
 	}
 	f.decode(r, &in)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	from, to := f.user(r), f.users[in.ToUserID]
-	if from == nil || to == nil || in.Type != "text" || in.Body.Text == "" {
+	from, to, group := f.user(r), f.users[in.ToUserID], f.groups[in.Group]
+	if from == nil || (to == nil) == (group == nil) || in.Type != "text" || in.Body.Text == "" {
 		f.problem(w, 422, "validation")
 		return
 	}
@@ -164,13 +181,25 @@ func (f *fakeService) send(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	f.keys[in.ClientMsgID] = true
-	message := fmt.Sprintf(`{"message_id":"%d","client_msg_id":%q,"body":{"text":%q}}`, n, in.ClientMsgID, in.Body.Text)
-	f.deliver(from, message, n)
-	if !nth(n, f.losePush) {
-		f.deliver(to, message, n)
-	}
-	if nth(n, f.doubled) {
-		f.deliver(to, message, n)
+	var message string
+	if group != nil {
+		times := 1
+		if nth(n, f.doubled) {
+			times = 2
+		}
+		for range times {
+			message = group.append(n, in.ClientMsgID, in.Body.Text)
+			f.fanOut(group, message, n)
+		}
+	} else {
+		message = fmt.Sprintf(`{"message_id":"%d","client_msg_id":%q,"body":{"text":%q}}`, n, in.ClientMsgID, in.Body.Text)
+		f.deliver(from, message, n)
+		if !nth(n, f.losePush) {
+			f.deliver(to, message, n)
+		}
+		if nth(n, f.doubled) {
+			f.deliver(to, message, n)
+		}
 	}
 	if nth(n, f.hangUp) {
 		nc, _, err := http.NewResponseController(w).Hijack()
@@ -205,8 +234,12 @@ func (f *fakeService) deliver(u *fakeUser, message string, n int) {
 
 func (f *fakeService) ack(w http.ResponseWriter, r *http.Request) {
 	var in struct {
-		DeviceID string `json:"device_id"`
-		UpTo     int    `json:"up_to"`
+		DeviceID      string `json:"device_id"`
+		UpTo          int    `json:"up_to"`
+		Conversations []struct {
+			ID   string `json:"conversation_id"`
+			UpTo int    `json:"up_to"`
+		}
 	}
 	f.decode(r, &in)
 	f.mu.Lock()
@@ -217,6 +250,14 @@ func (f *fakeService) ack(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	f.acks++
+	for _, c := range in.Conversations {
+		g := f.groups[c.ID]
+		if g == nil || c.UpTo > len(g.messages) {
+			f.problem(w, 409, "position_lost")
+			return
+		}
+		g.acked[u] = max(g.acked[u], c.UpTo)
+	}
 	u.acked = max(u.acked, in.UpTo)
 	reply(w, `{"acked":%d}`, u.acked)
 }
@@ -252,14 +293,15 @@ func (f *fakeService) socket(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	f.sockets.Add(1)
 	s.push(fmt.Sprintf(`{"type":"hello","device_id":%q,"head":%d}`, device, len(u.entries)))
+	held := 0
 	if last := r.URL.Query().Get("last_seq"); last != "" {
-		held, err := strconv.Atoi(last)
-		if err != nil || held > len(u.entries) {
+		var err error
+		if held, err = strconv.Atoi(last); err != nil || held > len(u.entries) {
 			f.t.Errorf("reconnected at %s, the head is %d", last, len(u.entries))
 		}
-		for seq := held + 1; seq <= len(u.entries); seq++ { // what was under way when the last run ended
-			s.push(fmt.Sprintf(`{"type":"message","seq":%d,"attempt":1,"message":%s}`, seq, u.entries[seq-1]))
-		}
+	}
+	for seq := held + 1; seq <= len(u.entries); seq++ { // new, or under way when the last run ended
+		s.push(fmt.Sprintf(`{"type":"message","seq":%d,"attempt":1,"message":%s}`, seq, u.entries[seq-1]))
 	}
 	u.sockets[device] = s
 	f.mu.Unlock()
