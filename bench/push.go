@@ -4,7 +4,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/rand"
-	"crypto/sha1" //nolint:gosec // the WebSocket handshake names it
+	"crypto/sha1"
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
@@ -54,7 +54,7 @@ func openPushSocket(ctx context.Context, u *User, query url.Values, source net.I
 		}
 	}()
 	nonce := make([]byte, 16)
-	rand.Read(nonce) //nolint:errcheck // it never fails
+	rand.Read(nonce) // it never fails
 	key := base64.StdEncoding.EncodeToString(nonce)
 	if err := nc.SetDeadline(time.Now().Add(dialTimeout)); err != nil {
 		return nil, err
