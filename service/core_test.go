@@ -91,28 +91,39 @@ func (l *logged) String() string {
 	return l.text.String()
 }
 
-func must(t testing.TB, err error) {
+// tester is what a test and each of a property's many runs can do.
+type tester interface {
+	Helper()
+	Error(args ...any)
+	Errorf(format string, args ...any)
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
+	Cleanup(func())
+	Context() context.Context
+}
+
+func must(t tester, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
 	}
 }
 
-func wantError(t testing.TB, err error, code model.Code) {
+func wantError(t tester, err error, code model.Code) {
 	t.Helper()
 	if model.CodeOf(err) != code {
 		t.Fatalf("got error %v, want code %q", err, code)
 	}
 }
 
-func equal[T comparable](t testing.TB, what string, got, want T) {
+func equal[T comparable](t tester, what string, got, want T) {
 	t.Helper()
 	if got != want {
 		t.Errorf("%s: got %v, want %v", what, got, want)
 	}
 }
 
-func within(t testing.TB) context.Context {
+func within(t tester) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
@@ -120,7 +131,7 @@ func within(t testing.TB) context.Context {
 }
 
 // eventually looks until done, which is bounded.
-func eventually(t testing.TB, what string, done func() bool) {
+func eventually(t tester, what string, done func() bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -152,13 +163,14 @@ var standard = DeliveryOptions{
 	AckTimeout: 3 * time.Second, MaxAttempts: 5, QueueSize: 10_000, Heartbeat: 25 * time.Second, SlowTimeout: 10 * time.Second, PumpWorkers: 2, PumpCapacity: 1_000,
 }
 
-func newNode(t testing.TB, store *model.Store, options DeliveryOptions, clock func() time.Time) *node {
+func newNode(t tester, store *model.Store, options DeliveryOptions, clock func() time.Time) *node {
 	t.Helper()
 	n := &node{store: store, log: &logged{}}
 	log := slog.New(slog.NewTextHandler(n.log, nil))
 	var err error
 	n.ids, err = NewIDs(t.Context(), store, -1, "test", clock, log)
 	must(t, err)
+	t.Cleanup(func() { must(t, n.ids.Release(context.Background())) })
 	n.delivery, err = NewDelivery(store, "0", options, clock, log)
 	must(t, err)
 	t.Cleanup(n.delivery.Stop)
@@ -174,14 +186,14 @@ func newNode(t testing.TB, store *model.Store, options DeliveryOptions, clock fu
 	return n
 }
 
-func (n *node) id(t testing.TB) int64 {
+func (n *node) id(t tester) int64 {
 	t.Helper()
 	id, err := n.ids.Next()
 	must(t, err)
 	return id
 }
 
-func (n *node) user(t testing.TB) model.UserID {
+func (n *node) user(t tester) model.UserID {
 	t.Helper()
 	id := model.UserID(n.id(t))
 	must(t, n.store.CreateUser(t.Context(), &model.User{ID: id, Username: fmt.Sprint("u", id), Role: model.RoleUser}))
@@ -189,7 +201,7 @@ func (n *node) user(t testing.TB) model.UserID {
 }
 
 // pair is a direct conversation of two new users.
-func (n *node) pair(t testing.TB) (audience *model.Audience, a, b model.UserID) {
+func (n *node) pair(t tester) (audience *model.Audience, a, b model.UserID) {
 	t.Helper()
 	a, b = n.user(t), n.user(t)
 	id, err := n.conversations.Direct(t.Context(), a, b)
@@ -200,13 +212,13 @@ func (n *node) pair(t testing.TB) (audience *model.Audience, a, b model.UserID) 
 }
 
 // text is a message that has not been written yet.
-func (n *node) text(t testing.TB, audience *model.Audience, sender model.UserID, key string) *model.Message {
+func (n *node) text(t tester, audience *model.Audience, sender model.UserID, key string) *model.Message {
 	t.Helper()
 	return &model.Message{ID: model.MessageID(n.id(t)), ConversationID: audience.ConversationID, SenderID: sender, ClientMsgID: key, Type: model.TypeText, Body: `{"text":"hi"}`, Ext: "{}"}
 }
 
 // write sends messages one after another and answers them.
-func (n *node) write(t testing.TB, audience *model.Audience, sender model.UserID, count int) (list []Committed) {
+func (n *node) write(t tester, audience *model.Audience, sender model.UserID, count int) (list []Committed) {
 	t.Helper()
 	for range count {
 		msg := n.text(t, audience, sender, "")

@@ -15,7 +15,7 @@ func seq(n int64) *int64 { return &n }
 // only the test moves.
 type inbox struct {
 	*node
-	t        *testing.T
+	t        tester
 	clock    *handClock
 	audience *model.Audience
 	writes   model.UserID
@@ -225,14 +225,14 @@ func TestRetry(t *testing.T) {
 	equal(t, "position", deviceOf(t, i.node, phone.session.Key).Acked, 3)
 }
 
-func mailboxID(t testing.TB, i *inbox, at int64) model.MessageID {
+func mailboxID(t tester, i *inbox, at int64) model.MessageID {
 	t.Helper()
 	id, err := i.store.EntryID(t.Context(), i.reads, at)
 	must(t, err)
 	return id
 }
 
-func deviceOf(t testing.TB, n *node, key model.DeviceKey) model.Device {
+func deviceOf(t tester, n *node, key model.DeviceKey) model.Device {
 	t.Helper()
 	d, err := n.store.DeviceByKey(t.Context(), key)
 	must(t, err)
@@ -353,11 +353,14 @@ func TestReplaced(t *testing.T) {
 	first, other := i.connect(t, i.device("phone"), nil), i.connect(t, i.device("laptop"), nil)
 	second := i.connect(t, i.device("phone"), nil)
 	first.closedWith(CloseReplaced)
+	for _, e := range []*end{second, other} {
+		e.expect("hello 0 of 0", "synced 0")
+	}
 	i.say(1) // before the old one has left
 	first.leave()
 	i.say(1)
 	for _, e := range []*end{second, other} {
-		e.expect("hello 0 of 0", "synced 0", "message 1", "message 2")
+		e.expect("message 1", "message 2")
 	}
 	second.ack(2)
 	other.ack(2)
@@ -388,7 +391,7 @@ func TestKicks(t *testing.T) {
 	b.leave()
 	c.leave()
 	d := connect("d", 3)
-	i.delivery.CloseAll(CloseRestart, "restarting", 3*time.Second)
+	i.delivery.Drain(3 * time.Second)
 	if bye := d.closedWith(CloseRestart); bye.RetryMS < 0 || bye.RetryMS >= 3_000 {
 		t.Errorf("retry_after_ms %d, want below 3,000", bye.RetryMS)
 	}

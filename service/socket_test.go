@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"sync"
-	"testing"
 	"time"
 
 	"ackbox/model"
@@ -80,7 +79,7 @@ type frame struct {
 	Heartbeat int64 `json:"heartbeat_ms"`
 }
 
-func decodeFrame(t testing.TB, text []byte) frame {
+func decodeFrame(t tester, text []byte) frame {
 	t.Helper()
 	var f frame
 	if err := json.Unmarshal(text, &f); err != nil {
@@ -91,33 +90,28 @@ func decodeFrame(t testing.TB, text []byte) frame {
 
 // end is one connected device: a session of a node and the line to it.
 type end struct {
-	t       testing.TB
+	t       tester
 	node    *node
 	line    *line
 	session *Session
 }
 
 // connect opens a socket, as the API does: where the device stands, then join.
-func (n *node) connect(t testing.TB, key model.DeviceKey, lastSeq *int64) *end {
+func (n *node) connect(t tester, key model.DeviceKey, lastSeq *int64) *end {
 	t.Helper()
 	o, err := n.mailboxes.Open(within(t), key, lastSeq, 0)
 	must(t, err)
 	return n.join(t, o)
 }
 
-func (n *node) join(t testing.TB, o Opening) *end {
+func (n *node) join(t tester, o Opening) *end {
 	t.Helper()
 	if o.ExpiresAt.IsZero() {
 		o.ExpiresAt = n.delivery.clock().Add(time.Hour)
 	}
 	e := &end{t: t, node: n, line: &line{}}
 	e.session = n.delivery.Join(e.line, o)
-	left := false
-	t.Cleanup(func() {
-		if !left {
-			n.delivery.Leave(e.session)
-		}
-	})
+	t.Cleanup(e.leave) // again, where the test did: changes nothing
 	return e
 }
 
@@ -200,7 +194,7 @@ func (e *end) ack(upTo int64) {
 }
 
 // settled waits until no pump and no hole is at work.
-func (n *node) settled(t testing.TB) {
+func (n *node) settled(t tester) {
 	t.Helper()
 	eventually(t, "the pumps to rest", func() bool {
 		quiet := true
