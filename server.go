@@ -262,6 +262,7 @@ func (s *server) buildParts(ctx context.Context, audiences *service.Audiences, c
 	if err != nil {
 		return err
 	}
+	s.delivery.OnDatabaseChanged(conversations.ForgetAll)
 	s.hub = ws.NewHub(maxSockets, api.Origins(s.config.AllowedOrigins), s.log)
 	s.onClose("sockets", s.hub.Close)
 	metrics := promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{})
@@ -431,7 +432,7 @@ func (s *server) close(ctx context.Context) error {
 	for i := len(s.closers) - 1; i >= 0; i-- {
 		c := s.closers[i]
 		if c.name == "sockets" {
-			s.delivery.CloseAll(service.CloseRestart, "the node is restarting", returnSpread)
+			s.delivery.Drain(returnSpread)
 		}
 		if err := c.fn(ctx); err != nil {
 			errs = append(errs, fmt.Errorf("closing %s: %w", c.name, err))

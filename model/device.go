@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // Device is one device of a user and its position: everything up to Acked has been
@@ -118,6 +119,9 @@ func (s *Store) PutDevices(ctx context.Context, list []Device) error {
 
 // TouchDevices moves last_seen_at of the given devices, at most 500 of them.
 func (s *Store) TouchDevices(ctx context.Context, keys []DeviceKey, now Millis) error {
+	if len(keys) == 1 { // MariaDB walks the whole index for an UPDATE with IN of one tuple: 360 ms at 500,000 devices
+		keys = append(slices.Clone(keys), keys[0])
+	}
 	args := make([]any, 0, 1+2*len(keys))
 	args = append(args, now)
 	for _, k := range keys {
@@ -185,6 +189,65 @@ func (s *Store) LogHeads(ctx context.Context, key DeviceKey) ([]LogHead, error) 
 	return scanAll(rows, func(r *sql.Rows) (h LogHead, err error) {
 		err = r.Scan(&h.ConversationID, &h.Head, &h.Acked)
 		return h, err
+	})
+}
+
+// DeviceLogPosition is a device's position in one log conversation.
+type DeviceLogPosition struct {
+	Key DeviceKey
+	LogPosition
+}
+
+// LogPositions reads all of at most 500 devices.
+func (s *Store) LogPositions(ctx context.Context, keys []DeviceKey) ([]DeviceLogPosition, error) {
+	args := make([]any, 0, 2*len(keys))
+	for _, k := range keys {
+		args = append(args, k.UserID, k.DeviceID)
+	}
+	rows, err := s.read(ctx).Raw("SELECT user_id, device_id, conversation_id, acked_seq FROM log_positions WHERE (user_id, device_id) IN ("+s.tuples(len(keys), 2)+")", args...).Rows()
+	if err != nil {
+		return nil, fmt.Errorf("read log positions: %w", err)
+	}
+	return scanAll(rows, func(r *sql.Rows) (p DeviceLogPosition, err error) {
+		err = r.Scan(&p.Key.UserID, &p.Key.DeviceID, &p.ConversationID, &p.Acked)
+		return p, err
+	})
+}
+
+// LogPositionsIn reads the positions of at most 500 devices in one log conversation.
+func (s *Store) LogPositionsIn(ctx context.Context, id ConversationID, keys []DeviceKey) (map[DeviceKey]int64, error) {
+	args := make([]any, 0, 3*len(keys))
+	for _, k := range keys {
+		args = append(args, k.UserID, k.DeviceID, id)
+	}
+	rows, err := s.read(ctx).Raw("SELECT user_id, device_id, acked_seq FROM log_positions WHERE (user_id, device_id, conversation_id) IN ("+s.tuples(len(keys), 3)+")", args...).Rows()
+	if err != nil {
+		return nil, fmt.Errorf("read log positions: %w", err)
+	}
+	found := make(map[DeviceKey]int64, len(keys))
+	_, err = scanAll(rows, func(r *sql.Rows) (struct{}, error) {
+		var k DeviceKey
+		var seq int64
+		err := r.Scan(&k.UserID, &k.DeviceID, &seq)
+		found[k] = seq
+		return struct{}{}, err
+	})
+	return found, err
+}
+
+// PinLogPositions makes every known device of the users begin at a conversation_seq of a
+// log conversation, unless it has a position there: at the switch from mailbox to log, and
+// for who joins one. A device that comes later begins where its user has read.
+func (s *Store) PinLogPositions(ctx context.Context, id ConversationID, users []UserID, seq int64) error {
+	insert := "INSERT IGNORE INTO"
+	if s.dialect == SQLite {
+		insert = "INSERT OR IGNORE INTO"
+	}
+	return chunks(users, rowsPerStatement, func(part []UserID) error {
+		if err := s.write(ctx).Exec(insert+" log_positions (user_id, device_id, conversation_id, acked_seq) SELECT user_id, device_id, ?, ? FROM devices WHERE user_id IN ?", id, seq, part).Error; err != nil {
+			return fmt.Errorf("pin log positions: %w", err)
+		}
+		return nil
 	})
 }
 

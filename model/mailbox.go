@@ -169,9 +169,9 @@ func (s *Store) EntryIDs(ctx context.Context, places []Place) (map[Place]Message
 	return found, err
 }
 
-// SeqsOf finds the seqs, above after, of messages in a user's mailbox.
-func (s *Store) SeqsOf(ctx context.Context, user UserID, after int64, ids []MessageID) ([]int64, error) {
-	rows, err := s.read(ctx).Raw("SELECT seq FROM mailboxes WHERE user_id = ? AND seq > ? AND message_id IN ? ORDER BY seq", user, after, ids).Rows()
+// SeqsOf finds the seqs, above after and up to a bound, of messages in a user's mailbox.
+func (s *Store) SeqsOf(ctx context.Context, user UserID, after, upTo int64, ids []MessageID) ([]int64, error) {
+	rows, err := s.read(ctx).Raw("SELECT seq FROM mailboxes WHERE user_id = ? AND seq > ? AND seq <= ? AND message_id IN ? ORDER BY seq", user, after, upTo, ids).Rows()
 	if err != nil {
 		return nil, fmt.Errorf("find mailbox entries: %w", err)
 	}
@@ -244,9 +244,8 @@ func (s *Store) PendingByConversation(ctx context.Context, user UserID, after in
 // given one. A user without such a device keeps everything. It answers the last
 // user looked at (0: no more) and how many rows went.
 func (s *Store) PruneMailboxes(ctx context.Context, after UserID, seenSince Millis, limit int) (last UserID, pruned int64, err error) {
-	rows, err := s.read(ctx).Raw(`SELECT h.user_id, h.head, h.floor, MIN(d.acked_seq) FROM mailbox_heads h
-		JOIN devices d ON d.user_id = h.user_id AND d.last_seen_at >= ?
-		WHERE h.user_id > ? GROUP BY h.user_id, h.head, h.floor ORDER BY h.user_id LIMIT ?`, seenSince, after, limit).Rows()
+	rows, err := s.read(ctx).Raw(`SELECT h.user_id, h.head, h.floor, COALESCE((SELECT MIN(d.acked_seq) FROM devices d WHERE d.user_id = h.user_id AND d.last_seen_at >= ?), 0)
+		FROM mailbox_heads h WHERE h.user_id > ? ORDER BY h.user_id LIMIT ?`, seenSince, after, limit).Rows()
 	if err != nil {
 		return 0, 0, fmt.Errorf("find prunable mailboxes: %w", err)
 	}

@@ -163,7 +163,7 @@ func mailboxPlaces(t *testing.T, s *Store) {
 	want(t, "a's first", places[Place{a, 1}], ids[0])
 	want(t, "b's fifth", places[Place{b, 5}], ids[4])
 
-	seqs, err := s.SeqsOf(ctx, b, 1, []MessageID{ids[4], ids[0], ids[2], newMessageID()})
+	seqs, err := s.SeqsOf(ctx, b, 1, 100, []MessageID{ids[4], ids[0], ids[2], newMessageID()})
 	ok(t, err)
 	if !slices.Equal(seqs, []int64{3, 5}) {
 		t.Errorf("seqs of messages after 1: %v, want [3 5]", seqs)

@@ -151,11 +151,19 @@ func (c readCommitted) Connect(ctx context.Context) (driver.Conn, error) {
 	if !ok {
 		return nil, errors.Join(errors.New("the mysql driver has no ExecContext"), conn.Close())
 	}
-	if _, err := execer.ExecContext(ctx, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED", nil); err != nil {
-		return nil, errors.Join(fmt.Errorf("set isolation level: %w", err), conn.Close())
+	// A waiter gives up before its caller does (writerPatience), and a node that is frozen in
+	// a transaction loses its locks: the second variable is MariaDB's only.
+	for _, statement := range []string{"SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED", "SET SESSION innodb_lock_wait_timeout = 5", "SET SESSION idle_write_transaction_timeout = 10"} {
+		var unknown *mysqldriver.MySQLError
+		if _, err := execer.ExecContext(ctx, statement, nil); err != nil && (!errors.As(err, &unknown) || unknown.Number != unknownVariable) {
+			return nil, errors.Join(fmt.Errorf("prepare connection: %w", err), conn.Close())
+		}
 	}
 	return conn, nil
 }
+
+// unknownVariable is MySQL's ER_UNKNOWN_SYSTEM_VARIABLE.
+const unknownVariable = 1193
 
 // discardMySQLLog keeps the driver from writing to stderr: every error it logs is
 // also returned, and logged once at the edge.
@@ -273,7 +281,12 @@ func (s *Store) Tx(ctx context.Context, fn func(tx *Store) error) error {
 }
 
 func (s *Store) tx(ctx context.Context, fn func(tx *Store) error) (err error) {
-	db := s.writer.WithContext(context.WithoutCancel(ctx)).Begin()
+	// The caller's patience bounds waiting for a connection and BEGIN; COMMIT does not end with it.
+	txCtx, release := context.WithCancel(context.WithoutCancel(ctx))
+	defer release()
+	stop := context.AfterFunc(ctx, release)
+	defer stop()
+	db := s.writer.WithContext(txCtx).Begin()
 	if db.Error != nil {
 		return fmt.Errorf("begin: %w", db.Error)
 	}
@@ -288,8 +301,8 @@ func (s *Store) tx(ctx context.Context, fn func(tx *Store) error) (err error) {
 	if err := fn(&Store{dialect: s.dialect, reader: db, writer: db, inTx: true, log: s.log}); err != nil {
 		return err
 	}
-	if err := ctx.Err(); err != nil {
-		return fmt.Errorf("before commit: %w", err)
+	if !stop() { // ctx has ended: the connection is being rolled back
+		return fmt.Errorf("before commit: %w", ctx.Err())
 	}
 	ended = true
 	if err := db.Commit().Error; err != nil {
@@ -320,7 +333,11 @@ func retryable(err error) bool {
 	}
 	var my *mysqldriver.MySQLError
 	if errors.As(err, &my) {
-		return my.Number == 1213 || my.Number == 1205 || my.Number == 1020 // deadlock, lock timeout, record changed
+		switch my.Number {
+		case 1213, 1205, 1020, 8002, 8022, 8028, 9007: // deadlock, lock timeout, record changed; TiDB's conflicts
+			return true
+		}
+		return false
 	}
 	var lite *sqlitedriver.Error
 	if errors.As(err, &lite) {
@@ -340,13 +357,13 @@ func connectionLost(err error) bool {
 // now (connection refused or lost, too many connections, read-only, shutting
 // down, out of time), rather than that a statement or its data is wrong.
 func Unreachable(err error) bool {
-	if connectionLost(err) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, ErrCommitUnknown) || retryable(err) {
+	if connectionLost(err) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) || errors.Is(err, ErrCommitUnknown) || retryable(err) {
 		return true
 	}
 	var my *mysqldriver.MySQLError
 	if errors.As(err, &my) {
 		switch my.Number {
-		case 1040, 1053, 1290, 1792, 1836, 1927, 3100, 1021, 1114, 1037, 1041, 1203, 1317, 3024, 1969:
+		case 1040, 1047, 1053, 1226, 1290, 1792, 4031, 9001, 9002, 9003, 9004, 9005, 1836, 1927, 3100, 1021, 1114, 1037, 1041, 1203, 1317, 3024, 1969:
 			return true
 		}
 	}

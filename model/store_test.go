@@ -187,12 +187,12 @@ func isolationVariable(t *testing.T, s *Store) string {
 
 func TestUnreachable(t *testing.T) {
 	t.Parallel()
-	for _, err := range []error{context.DeadlineExceeded, fmt.Errorf("commit: %w", ErrCommitUnknown)} {
+	for _, err := range []error{context.DeadlineExceeded, context.Canceled, fmt.Errorf("commit: %w", ErrCommitUnknown)} {
 		if !Unreachable(err) {
 			t.Errorf("%v: want unreachable", err)
 		}
 	}
-	for _, err := range []error{errRefused, NotFound("message"), gorm.ErrDuplicatedKey, context.Canceled} {
+	for _, err := range []error{errRefused, NotFound("message"), gorm.ErrDuplicatedKey} {
 		if Unreachable(err) {
 			t.Errorf("%v: want not unreachable", err)
 		}

@@ -19,6 +19,9 @@ const (
 	// maxSelective is how many entries a device may have acked out of order; beyond,
 	// single acks are not remembered and those entries may be pushed again.
 	maxSelective = 1_024
+	// selectiveReach is how far from its position a device's single acks are looked for; a
+	// device that is further away pulls in order.
+	selectiveReach = 10_000
 )
 
 // Ack is what a device says that it holds. A nil UpTo acks nothing cumulatively.
@@ -141,8 +144,11 @@ func (a *Acker) write(batch []*ackRequest) {
 // the device said. (A device that lost its entries connects with a lower last_seq and
 // gets them again; its old position must not settle those.)
 func (r *ackRequest) settles() int64 {
-	if r.moved || r.UpTo == nil {
+	switch {
+	case r.moved:
 		return r.acked
+	case r.UpTo == nil:
+		return 0
 	}
 	return *r.UpTo
 }
@@ -201,13 +207,14 @@ func compareDevices(a, b model.DeviceKey) int {
 type ackState struct {
 	heads     map[model.UserID]model.MailboxHead
 	devices   map[model.DeviceKey]model.Device
-	before    map[model.DeviceKey]int64 // positions before the batch
-	selective map[model.DeviceKey][]int64
+	before    map[model.DeviceKey]int64   // positions before the batch
+	selective map[model.DeviceKey][]int64 // acked out of order, ascending
+	fresh     map[model.DeviceKey][]int64 // those of them that this batch brought
 	places    map[model.Place]model.MessageID
 }
 
 func readAckState(ctx context.Context, tx *model.Store, keys []model.DeviceKey, users []model.UserID) (*ackState, error) {
-	s := &ackState{heads: make(map[model.UserID]model.MailboxHead, len(users)), before: make(map[model.DeviceKey]int64, len(keys))}
+	s := &ackState{heads: make(map[model.UserID]model.MailboxHead, len(users)), before: make(map[model.DeviceKey]int64, len(keys)), fresh: map[model.DeviceKey][]int64{}}
 	heads, err := tx.MailboxHeads(ctx, users)
 	if err != nil {
 		return nil, err
@@ -267,18 +274,22 @@ func (s *ackState) apply(ctx context.Context, tx *model.Store, r *ackRequest, no
 		device.Acked = max(device.Acked, *r.UpTo)
 	}
 	if len(r.MessageIDs) > 0 {
-		seqs, err := tx.SeqsOf(ctx, r.Key.UserID, device.Acked, r.MessageIDs)
-		if err != nil {
+		var err error
+		if r.seqs, err = tx.SeqsOf(ctx, r.Key.UserID, device.Acked-selectiveReach, device.Acked+selectiveReach, r.MessageIDs); err != nil {
 			return err
 		}
-		have := s.selective[r.Key]
-		r.seqs = seqs
-		have = append(have, seqs[:min(len(seqs), max(0, maxSelective-len(have)))]...)
+		have := slices.Clone(s.selective[r.Key])
+		for _, seq := range r.seqs {
+			if _, known := slices.BinarySearch(s.selective[r.Key], seq); !known && seq > device.Acked && len(have) < maxSelective {
+				have = append(have, seq)
+				s.fresh[r.Key] = append(s.fresh[r.Key], seq)
+			}
+		}
 		slices.Sort(have)
-		s.selective[r.Key] = slices.Compact(have)
+		s.selective[r.Key] = have
 	}
-	for _, seq := range s.selective[r.Key] { // ascending: move over what is there without a gap
-		if seq == device.Acked+1 {
+	for _, seq := range s.selective[r.Key] { // ascending: move over what is there without a gap, or was pruned
+		if seq == max(device.Acked, head.Floor-1)+1 {
 			device.Acked = seq
 		}
 	}
@@ -332,7 +343,7 @@ func (s *ackState) write(ctx context.Context, tx *model.Store, keys []model.Devi
 		if len(pending) == 0 {
 			continue
 		}
-		if err := tx.AddSelectiveAcks(ctx, key, pending); err != nil {
+		if err := tx.AddSelectiveAcks(ctx, key, s.fresh[key]); err != nil {
 			return err
 		}
 		if err := tx.DropSelectiveAcks(ctx, key, device.Acked); err != nil {

@@ -1,7 +1,6 @@
 package service
 
 import (
-	"bytes"
 	"fmt"
 	"sync"
 	"time"
@@ -20,7 +19,12 @@ type AckQueue struct {
 
 	mu  sync.Mutex
 	lru *simplelru.LRU[pushKey, *pushed]
+	// recalled are the latest recalls: an un-acked push lives for seconds.
+	recalled *simplelru.LRU[string, []byte]
 }
+
+// recallMemory is how many recalls are remembered.
+const recallMemory = 4_096
 
 // pushKey names an un-acked push: a mailbox entry, or with a conversation all that a
 // device has not acked of a log conversation.
@@ -53,7 +57,11 @@ func NewAckQueue(size int) (*AckQueue, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ack queue: %w", err)
 	}
-	return &AckQueue{size: size, lru: lru}, nil
+	recalled, err := simplelru.NewLRU[string, []byte](recallMemory, nil)
+	if err != nil {
+		return nil, fmt.Errorf("ack queue: %w", err)
+	}
+	return &AckQueue{size: size, lru: lru, recalled: recalled}, nil
 }
 
 // Add puts a first push at the young end and answers the session whose entry had to
@@ -94,16 +102,12 @@ func (q *AckQueue) AckedLog(s *Session, id model.ConversationID) {
 	q.lru.Remove(pushKey{s, id, 0})
 }
 
-// Replace puts another encoding of a message into its un-acked pushes: after a recall,
-// nobody gets the content that is gone. prefix is how the message's encoding begins.
-func (q *AckQueue) Replace(prefix, message []byte) {
+// Recall remembers that a message's content is gone: what is pushed again from now on
+// is the other encoding. id is how a message's encoding begins, up to its id.
+func (q *AckQueue) Recall(id string, message []byte) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for _, key := range q.lru.Keys() {
-		if p, ok := q.lru.Peek(key); ok && bytes.HasPrefix(p.message, prefix) {
-			p.message = message
-		}
-	}
+	q.recalled.Add(id, message)
 }
 
 // Acked removes an entry and answers when it was first pushed; ok is false when it
@@ -129,6 +133,11 @@ func (q *AckQueue) Overdue(now time.Time, timeout time.Duration, limit int) (lis
 		key, p, ok := q.lru.GetOldest()
 		if !ok || now.Sub(p.last) < timeout {
 			break
+		}
+		if q.recalled.Len() > 0 {
+			if now, gone := q.recalled.Peek(messagePrefix(p.message)); gone {
+				p.message = now
+			}
 		}
 		list = append(list, Due{Session: key.session, Conversation: key.conversation, Seq: key.seq, Attempt: p.attempt, Message: p.message})
 		p.attempt++

@@ -101,6 +101,27 @@ func (c *Conversations) Direct(ctx context.Context, me, other model.UserID) (mod
 	return conversation.ID, nil
 }
 
+// Forget drops what is cached of the conversation of two users, and answers whether
+// something was.
+func (c *Conversations) Forget(me, other model.UserID) bool {
+	p := pair{min(me, other), max(me, other)}
+	id, cached := c.direct.Peek(p)
+	if cached {
+		c.direct.Remove(p)
+		c.audiences.cache.Remove(id)
+	}
+	return cached
+}
+
+// Forget drops everything that is cached: the database was restored or failed over.
+func (a *Audiences) Forget() { a.cache.Purge() }
+
+// ForgetAll drops everything that is cached, the audiences too.
+func (c *Conversations) ForgetAll() {
+	c.direct.Purge()
+	c.audiences.Forget()
+}
+
 // SetBlock makes me refuse, or accept again, the direct messages of other. The pair's
 // conversation is made if need be, so that its row lock decides between a block and a
 // message that race.
@@ -150,6 +171,9 @@ func (c *Conversations) History(ctx context.Context, me model.UserID, id model.C
 	if err != nil {
 		return nil, 0, false, err
 	}
+	if conversation.DissolvedAt != 0 {
+		return nil, 0, false, model.NotFound("conversation")
+	}
 	from, to, ascending := member.JoinedSeq, int64(0), after != nil
 	if after != nil {
 		from = max(from, *after)
@@ -194,12 +218,16 @@ func (c *Conversations) Typing(ctx context.Context, me model.UserID, id model.Co
 	return nil
 }
 
-// Receipts are the members' positions, by user id.
+// maxReceipts is how many members' positions are answered: beyond, nobody looks at names.
+const maxReceipts = 500
+
+// Receipts are the members' positions, by user id; of a larger group those of the first
+// maxReceipts.
 func (c *Conversations) Receipts(ctx context.Context, me model.UserID, id model.ConversationID) ([]*model.Member, error) {
-	if _, err := c.store.MemberOf(ctx, id, me); err != nil {
+	if _, err := c.Get(ctx, me, id); err != nil {
 		return nil, err
 	}
-	return c.store.Members(ctx, id, 0, 500)
+	return c.store.Members(ctx, id, 0, maxReceipts)
 }
 
 // Read moves my read position forward and tells the others, and my other devices.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"ackbox/model"
@@ -49,6 +50,11 @@ type Delivery struct {
 	ctx   context.Context // of the pumps: ends with Stop
 
 	logs *logFanOut
+
+	database        model.Identity // at the last sweep; only the sweep uses it
+	databaseChanged func()
+
+	stopping atomic.Bool // Drain was called
 
 	gapMu sync.Mutex
 	gaps  []*Session
@@ -142,7 +148,7 @@ func (d *Delivery) Join(socket Socket, o Opening) *Session {
 	now := d.clock()
 	s := &Session{
 		Key: o.Key, ConnectionID: rand.Text(), Family: o.Family, ExpiresAt: o.ExpiresAt, socket: socket, delivery: d,
-		state: stateOpening, acked: o.Start, floorAck: o.Acked, sent: o.Start, head: o.Head, announce: true, nextPing: now.Add(d.opts.Heartbeat), lastTouched: now,
+		state: stateOpening, acked: o.Start, floorAck: o.Acked, sent: o.Start, head: o.Head, unread: true, announce: true, nextPing: now.Add(d.opts.Heartbeat), lastTouched: now,
 	}
 	for _, seq := range o.Selective {
 		if seq > o.Start {
@@ -181,8 +187,13 @@ func (d *Delivery) Join(socket Socket, o Opening) *Session {
 	if first {
 		d.relay.Subscribe(o.Key.UserID)
 	}
+	if d.stopping.Load() { // Drain may have passed before the session was in the index
+		s.close(CloseRestart, "the node is restarting", spread(s, time.Second))
+		return s
+	}
 	d.relay.Connected(s.Key, s.ConnectionID)
-	// In the index before the mailbox is read: an entry is seen by one or the other.
+	// In the index before the pump reads the mailbox (to its end: unread): an entry is seen by
+	// one or the other.
 	if !d.wake(s) {
 		s.close(CloseTryLater, "too many devices connect at once", spread(s, 10*time.Second))
 	}
@@ -276,6 +287,10 @@ func (d *Delivery) Settle(key model.DeviceKey, upTo int64, single []int64) bool 
 			continue
 		}
 		s.mu.Lock()
+		if s.state == stateClosed { // another node may have the device by now
+			s.mu.Unlock()
+			continue
+		}
 		settled, pump := s.ack(upTo, single)
 		s.mu.Unlock()
 		now := d.clock()
@@ -348,13 +363,13 @@ func (d *Delivery) pumpLoop() {
 func (d *Delivery) pump(s *Session) error {
 	for budget := connectPushes; ; {
 		s.mu.Lock()
-		if s.state == stateOpening && s.head <= s.sent {
+		if s.state == stateOpening && s.head <= s.sent && !s.unread {
 			s.goLive()
 		}
 		if s.state == stateOpening && budget <= 0 {
 			s.fallBehind()
 		}
-		after := s.sent
+		after, head := s.sent, s.head
 		if s.state != stateOpening {
 			s.pumping = false // in the same breath as the state: whoever opens it again wakes it
 			s.mu.Unlock()
@@ -363,7 +378,7 @@ func (d *Delivery) pump(s *Session) error {
 		s.mu.Unlock()
 
 		ctx, cancel := context.WithTimeout(d.ctx, 10*time.Second)
-		entries, err := d.store.Mailbox(ctx, s.Key.UserID, after, budget)
+		entries, err := d.store.Mailbox(ctx, s.Key.UserID, after, budget+1) // one more says whether there is more
 		cancel()
 		s.mu.Lock()
 		if err != nil {
@@ -371,7 +386,11 @@ func (d *Delivery) pump(s *Session) error {
 			s.mu.Unlock()
 			return fmt.Errorf("read mailbox: %w", err)
 		}
-		if len(entries) == 0 {
+		if s.unread = len(entries) > budget; s.unread {
+			s.head = max(s.head, entries[budget].Seq)
+			entries = entries[:budget]
+		}
+		if len(entries) == 0 && s.head == head { // and no entry was offered meanwhile
 			s.head = min(s.head, after) // nothing there after all
 		}
 		for _, e := range entries {
@@ -531,6 +550,9 @@ const touchInterval = time.Hour
 // head went back means that the database has lost its tail: those sockets are
 // closed with 4010, spread over seconds, so that their clients check their positions.
 func (d *Delivery) Sweep(ctx context.Context) error {
+	if err := d.checkDatabase(ctx); err != nil {
+		return err
+	}
 	byUser := map[model.UserID][]*Session{}
 	var users []model.UserID
 	d.each(func(s *Session) {
@@ -553,13 +575,17 @@ func (d *Delivery) Sweep(ctx context.Context) error {
 				s.mu.Unlock()
 			}
 		}
-		heads, err := d.store.MailboxHeads(ctx, part)
+		list, err := d.store.MailboxHeads(ctx, part)
 		if err != nil {
 			return err
 		}
-		for _, h := range heads {
-			for _, s := range byUser[h.UserID] {
-				d.repair(s, h.Head, sent[s])
+		heads := make(map[model.UserID]int64, len(list)) // a mailbox that is not there has head 0
+		for _, h := range list {
+			heads[h.UserID] = h.Head
+		}
+		for _, user := range part {
+			for _, s := range byUser[user] {
+				d.repair(s, heads[user], sent[s])
 			}
 		}
 		for keys := range slices.Chunk(waiting, 500) {
@@ -573,6 +599,31 @@ func (d *Delivery) Sweep(ctx context.Context) error {
 		}
 	}
 	return d.sweepLogs(ctx)
+}
+
+// OnDatabaseChanged is told when the database is another one or has started again: what is
+// cached of it may never have been durable. Set before use.
+func (d *Delivery) OnDatabaseChanged(fn func()) { d.databaseChanged = fn }
+
+// checkDatabase compares the database's identity with that of the sweep before.
+// What was visible may be gone and its seqs given out again, unnoticed by a comparison
+// of heads: the devices check their positions.
+func (d *Delivery) checkDatabase(ctx context.Context) error {
+	now, err := d.store.Identity(ctx)
+	if err != nil {
+		return err
+	}
+	before := d.database
+	d.database = now
+	if before == (model.Identity{}) || before.Same(now) {
+		return nil
+	}
+	d.log.Warn("the database has started again or is another one: devices check their positions", "sockets", "closed with 4010")
+	if d.databaseChanged != nil {
+		d.databaseChanged()
+	}
+	d.closeAll(ClosePositionLost, "the database may have lost its tail", 5*time.Second)
+	return nil
 }
 
 // settleMoved takes a position read from the store, if it moved since the session
@@ -632,9 +683,14 @@ func spread(s *Session, limit time.Duration) time.Duration {
 	return time.Duration(sum % uint64(limit))
 }
 
-// CloseAll says bye to every session, spreading the clients' return, and closes with
-// a code: the orderly end of a node.
-func (d *Delivery) CloseAll(code int, reason string, over time.Duration) {
+// Drain closes all sessions, and those that come later: the orderly end of a node.
+func (d *Delivery) Drain(over time.Duration) {
+	d.stopping.Store(true)
+	d.closeAll(CloseRestart, "the node is restarting", over)
+}
+
+// closeAll says bye to every session, spreading the clients' return, and closes with a code.
+func (d *Delivery) closeAll(code int, reason string, over time.Duration) {
 	d.each(func(s *Session) { s.close(code, reason, spread(s, over)) })
 }
 

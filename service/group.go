@@ -84,12 +84,12 @@ func (g *Groups) Create(ctx context.Context, owner model.UserID, name string, us
 		return nil, err
 	}
 	// The group has its owner; the notice brings the others in.
-	_, err = g.change(ctx, owner, c.ID, notice{Event: "group_created", UserIDs: users, Name: c.Name}, func(tx *model.Store, c *model.Conversation, _ string) error {
+	_, err = g.change(ctx, owner, c.ID, &notice{Event: "group_created", UserIDs: users, Name: c.Name}, func(tx *model.Store, c *model.Conversation, _ string) error {
 		if err := tx.PutMembers(ctx, c.ID, users, model.RoleGroupMember, c.Head-1, now); err != nil {
 			return err
 		}
 		c.MemberCount = int64(len(users)) + 1
-		return g.resize(ctx, tx, c)
+		return g.resize(ctx, tx, c, users)
 	})
 	if err != nil {
 		return nil, err
@@ -97,12 +97,24 @@ func (g *Groups) Create(ctx context.Context, owner model.UserID, name string, us
 	return g.conversations.Get(ctx, owner, c.ID)
 }
 
-// resize writes a group whose members changed, and switches it to the log when it has
+// resize writes a group whose members changed (fresh joined), and switches it to the log when it has
 // outgrown the mailboxes: at this conversation_seq, for good.
-func (g *Groups) resize(ctx context.Context, tx *model.Store, c *model.Conversation) error {
+func (g *Groups) resize(ctx context.Context, tx *model.Store, c *model.Conversation, fresh []model.UserID) error {
 	c.MembersVersion++
-	if c.MemberCount > int64(g.mailboxLimit) {
+	pin := fresh
+	if c.MemberCount > int64(g.mailboxLimit) && c.Delivery == model.DeliveryMailbox {
 		c.Delivery = model.DeliveryLog
+		audience, err := tx.LoadAudience(ctx, c.ID)
+		if err != nil {
+			return err
+		}
+		pin = audience.Members
+	}
+	if c.Delivery == model.DeliveryLog {
+		// Each device has what was before this notice from its mailbox, or may not see it.
+		if err := tx.PinLogPositions(ctx, c.ID, pin, c.Head-1); err != nil {
+			return err
+		}
 	}
 	return tx.UpdateGroup(ctx, c)
 }
@@ -141,7 +153,7 @@ func checkGroupName(name string) error {
 
 // change does something to a group that a member asked for. do gets the member's role,
 // under the lock.
-func (g *Groups) change(ctx context.Context, me model.UserID, id model.ConversationID, n notice, do func(tx *model.Store, c *model.Conversation, role string) error) (Committed, error) {
+func (g *Groups) change(ctx context.Context, me model.UserID, id model.ConversationID, n *notice, do func(tx *model.Store, c *model.Conversation, role string) error) (Committed, error) {
 	msg := &model.Message{ConversationID: id, SenderID: me, Type: model.TypeNotice, Body: n.body(), Ext: "{}"}
 	done, err := g.writer.Change(ctx, msg, func(tx *model.Store, c *model.Conversation) error {
 		roles, err := tx.ActiveMembers(ctx, id, []model.UserID{me})
@@ -152,7 +164,11 @@ func (g *Groups) change(ctx context.Context, me model.UserID, id model.Conversat
 		if !member || c.Kind != model.Group || c.DissolvedAt != 0 {
 			return model.NotFound("group")
 		}
-		return do(tx, c, role)
+		if err := do(tx, c, role); err != nil {
+			return err
+		}
+		msg.Body = n.body() // do may have filled it in
+		return nil
 	})
 	if err != nil {
 		return done, err
@@ -193,7 +209,7 @@ func (g *Groups) Update(ctx context.Context, me model.UserID, id model.Conversat
 	if name != nil {
 		n.Name = strings.TrimSpace(*name)
 	}
-	_, err := g.change(ctx, me, id, n, func(tx *model.Store, c *model.Conversation, role string) error {
+	_, err := g.change(ctx, me, id, &n, func(tx *model.Store, c *model.Conversation, role string) error {
 		if role == model.RoleGroupMember {
 			return forbidden("change it")
 		}
@@ -235,7 +251,7 @@ func (g *Groups) Get(ctx context.Context, me model.UserID, id model.Conversation
 
 // Dissolve ends a group; only its owner does. Its messages stay in the mailboxes.
 func (g *Groups) Dissolve(ctx context.Context, me model.UserID, id model.ConversationID) error {
-	done, err := g.change(ctx, me, id, notice{Event: "group_dissolved"}, func(tx *model.Store, c *model.Conversation, role string) error {
+	done, err := g.change(ctx, me, id, &notice{Event: "group_dissolved"}, func(tx *model.Store, c *model.Conversation, role string) error {
 		if role != model.RoleOwner {
 			return model.NewError(model.CodeForbidden, "only the group's owner dissolves it")
 		}
@@ -279,8 +295,8 @@ func (g *Groups) Add(ctx context.Context, me model.UserID, id model.Conversation
 	if len(users) == 0 {
 		return model.Invalid("body.member_ids", "names nobody else", nil)
 	}
-	msg := notice{Event: "members_added", UserIDs: users}
-	_, err = g.change(ctx, me, id, msg, func(tx *model.Store, c *model.Conversation, role string) error {
+	n := notice{Event: "members_added"}
+	_, err = g.change(ctx, me, id, &n, func(tx *model.Store, c *model.Conversation, role string) error {
 		if role == model.RoleGroupMember {
 			return forbidden("add members")
 		}
@@ -292,6 +308,7 @@ func (g *Groups) Add(ctx context.Context, me model.UserID, id model.Conversation
 		if len(fresh) == 0 {
 			return errNothing
 		}
+		n.UserIDs = fresh
 		if err := g.checkSize(int(c.MemberCount) + len(fresh)); err != nil {
 			return err
 		}
@@ -299,7 +316,7 @@ func (g *Groups) Add(ctx context.Context, me model.UserID, id model.Conversation
 			return err
 		}
 		c.MemberCount += int64(len(fresh))
-		return g.resize(ctx, tx, c)
+		return g.resize(ctx, tx, c, fresh)
 	})
 	if errors.Is(err, errNothing) {
 		return nil
@@ -314,7 +331,7 @@ func (g *Groups) Remove(ctx context.Context, me model.UserID, id model.Conversat
 	if me == user {
 		event = "member_left"
 	}
-	_, err := g.change(ctx, me, id, notice{Event: event, UserIDs: []model.UserID{user}}, func(tx *model.Store, c *model.Conversation, role string) error {
+	_, err := g.change(ctx, me, id, &notice{Event: event, UserIDs: []model.UserID{user}}, func(tx *model.Store, c *model.Conversation, role string) error {
 		roles, err := tx.ActiveMembers(ctx, id, []model.UserID{user})
 		if err != nil {
 			return err
@@ -331,11 +348,11 @@ func (g *Groups) Remove(ctx context.Context, me model.UserID, id model.Conversat
 				return err
 			}
 		}
-		if err := tx.EndMember(ctx, id, user, c.Head-1); err != nil {
+		if err := tx.EndMember(ctx, id, user, max(1, c.Head-1)); err != nil {
 			return err
 		}
 		c.MemberCount--
-		return g.resize(ctx, tx, c)
+		return g.resize(ctx, tx, c, nil)
 	})
 	if err != nil {
 		return err
@@ -366,7 +383,7 @@ func (g *Groups) Mute(ctx context.Context, me model.UserID, id model.Conversatio
 	} else {
 		n.Event = "member_unmuted"
 	}
-	_, err := g.change(ctx, me, id, n, func(tx *model.Store, c *model.Conversation, role string) error {
+	_, err := g.change(ctx, me, id, &n, func(tx *model.Store, c *model.Conversation, role string) error {
 		roles, err := tx.ActiveMembers(ctx, id, []model.UserID{user})
 		if err != nil {
 			return err
@@ -392,7 +409,7 @@ func (g *Groups) Mute(ctx context.Context, me model.UserID, id model.Conversatio
 // SetRole makes a member an admin or a plain member, or hands the group over; only its
 // owner does.
 func (g *Groups) SetRole(ctx context.Context, me model.UserID, id model.ConversationID, user model.UserID, role string) error {
-	_, err := g.change(ctx, me, id, notice{Event: "role_changed", UserIDs: []model.UserID{user}, Role: role}, func(tx *model.Store, c *model.Conversation, mine string) error {
+	_, err := g.change(ctx, me, id, &notice{Event: "role_changed", UserIDs: []model.UserID{user}, Role: role}, func(tx *model.Store, c *model.Conversation, mine string) error {
 		if mine != model.RoleOwner {
 			return model.NewError(model.CodeForbidden, "only the group's owner gives roles")
 		}

@@ -2,8 +2,8 @@ package service
 
 import (
 	"context"
+	"maps"
 	"slices"
-	"strconv"
 	"time"
 
 	"ackbox/model"
@@ -19,6 +19,8 @@ type logState struct {
 	acked    int64
 	sent     int64
 	head     int64
+	last     []byte // the newest message that was pushed; shared
+	swept    int64  // the conversation's head at the last sweep
 	behind   bool
 	resumeAt int64 // when behind: acked up to here, pushes resume
 }
@@ -85,9 +87,12 @@ func (f *logFanOut) run(ctx context.Context) {
 			f.take(ctx, m)
 		case <-patience: // a predecessor did not come: go on, the sessions notice the hole
 			f.flush(ctx)
+			patience = nil
 		}
-		patience = nil
-		if len(f.stash) > 0 {
+		switch {
+		case len(f.stash) == 0:
+			patience = nil
+		case patience == nil: // since the first that waits; later ones do not prolong it
 			patience = time.After(gapPatience)
 		}
 	}
@@ -140,12 +145,48 @@ func (f *logFanOut) push(ctx context.Context, m logMessage) {
 		m.members = audience.Members
 	}
 	frame := messageFrame(0, 1, m.message) // one frame for all
+	var strangers []*Session
 	for _, user := range m.members {
 		for _, s := range f.delivery.sessionsOf(user) {
 			s.mu.Lock()
-			s.offerLog(m.conversation, m.seq, frame, m.message)
+			if s.logs[m.conversation] == nil {
+				strangers = append(strangers, s)
+			} else {
+				s.offerLog(m.conversation, m.seq, frame, m.message)
+			}
 			s.mu.Unlock()
 		}
+	}
+	for part := range slices.Chunk(strangers, 500) {
+		f.introduce(ctx, m, frame, part)
+	}
+}
+
+// introduce makes the states of sessions that have not heard of the conversation: it became a
+// log, or the user joined it, while they were connected, and their positions were pinned then.
+// Where m is not the next after that position, something is missing and the client pulls.
+func (f *logFanOut) introduce(ctx context.Context, m logMessage, frame []byte, sessions []*Session) {
+	keys := make([]model.DeviceKey, len(sessions))
+	for i, s := range sessions {
+		keys[i] = s.Key
+	}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	positions, err := f.delivery.store.LogPositionsIn(ctx, m.conversation, keys)
+	if err != nil {
+		f.delivery.log.Warn("reading positions in a log conversation", "error", err) // then all pull
+	}
+	for _, s := range sessions {
+		s.mu.Lock()
+		if s.logs[m.conversation] == nil && s.state != stateClosed {
+			acked, pinned := positions[s.Key]
+			state := s.log(m.conversation, acked)
+			if state.head = max(m.seq, acked); !pinned || acked < m.seq-1 {
+				s.logBehind(m.conversation, state)
+			}
+		}
+		s.offerLog(m.conversation, m.seq, frame, m.message)
+		s.mu.Unlock()
 	}
 }
 
@@ -183,7 +224,10 @@ func (s *Session) offerLog(id model.ConversationID, seq int64, frame, message []
 	if s.state == stateClosed {
 		return
 	}
-	state := s.log(id, seq-1)
+	state := s.logs[id]
+	if state == nil {
+		return // closed meanwhile
+	}
 	state.head = max(state.head, seq)
 	if state.behind || seq <= state.sent {
 		return
@@ -192,7 +236,7 @@ func (s *Session) offerLog(id model.ConversationID, seq int64, frame, message []
 		s.logBehind(id, state)
 		return
 	}
-	state.sent = seq
+	state.sent, state.last = seq, message
 	s.write(frame, false)
 	metrics.pushes.Inc()
 	if evicted := s.delivery.queue.AddLog(s, id, message, s.delivery.clock()); evicted != nil {
@@ -222,6 +266,9 @@ func (d *Delivery) SettleLog(key model.DeviceKey, p model.LogPosition) bool {
 			state.sent = max(state.sent, state.acked)
 			state.head = max(state.head, state.acked)
 			d.queue.AckedLog(s, p.ConversationID)
+			if state.sent > state.acked && len(state.last) > 0 { // the rest waits anew
+				d.queue.AddLog(s, p.ConversationID, state.last, d.clock())
+			}
 			if state.behind && state.acked >= state.resumeAt {
 				state.behind = false
 				if state.head > state.sent {
@@ -259,22 +306,24 @@ func (d *Delivery) retryLog(push Due) {
 	}
 }
 
-// sweepLogs compares the heads of the log conversations that sessions know with what
-// they were sent.
+// sweepLogs compares the log conversations that sessions know with what they were sent and
+// with what their devices have acked on other nodes. What was missing at the sweep before as
+// well is lost; what is younger may be on its way.
 func (d *Delivery) sweepLogs(ctx context.Context) error {
 	sessions := map[model.ConversationID][]*Session{}
+	waiting := map[model.DeviceKey]*Session{}
 	var ids []model.ConversationID
 	d.each(func(s *Session) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		for id, state := range s.logs {
-			if state.behind {
-				continue
-			}
 			if sessions[id] == nil {
 				ids = append(ids, id)
 			}
 			sessions[id] = append(sessions[id], s)
+			if state.behind || state.acked < state.sent {
+				waiting[s.Key] = s
+			}
 		}
 	})
 	for part := range slices.Chunk(ids, 500) {
@@ -284,27 +333,36 @@ func (d *Delivery) sweepLogs(ctx context.Context) error {
 		}
 		for id, head := range heads {
 			for _, s := range sessions[id] {
-				s.mu.Lock()
-				if state := s.logs[id]; state != nil && !state.behind && head > state.sent && state.head > 0 && d.logs.settled(state, head) {
-					metrics.repairs.Inc()
-					state.head = max(state.head, head)
-					s.logBehind(id, state)
-				}
-				s.mu.Unlock()
+				s.sweepLog(id, head)
 			}
+		}
+	}
+	keys := slices.SortedFunc(maps.Keys(waiting), compareDevices)
+	for part := range slices.Chunk(keys, 500) {
+		positions, err := d.store.LogPositions(ctx, part)
+		if err != nil {
+			return err
+		}
+		for _, p := range positions {
+			d.SettleLog(p.Key, p.LogPosition)
 		}
 	}
 	return nil
 }
 
-// settled says whether a hole has been there at the sweep before as well: what is just
-// on its way is not lost. The caller holds the session's lock.
-func (f *logFanOut) settled(state *logState, head int64) bool {
-	if state.head < head {
-		state.head = head
-		return false
+func (s *Session) sweepLog(id model.ConversationID, head int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	state := s.logs[id]
+	if state == nil || s.state == stateClosed {
+		return
 	}
-	return true
+	if !state.behind && state.sent < state.swept {
+		metrics.repairs.Inc()
+		state.head = max(state.head, head)
+		s.logBehind(id, state)
+	}
+	state.swept = head
 }
 
 // Recalled makes sure that no un-acked push repeats content that is gone, on any node.
@@ -314,27 +372,27 @@ func (d *Delivery) Recalled(m *model.Message) {
 }
 
 func (d *Delivery) replace(message []byte) {
-	if prefix := messagePrefix(message); prefix != nil {
-		d.queue.Replace(prefix, message)
-	}
+	d.queue.Recall(messagePrefix(message), message)
 }
 
 // messagePrefix is how the encoding of a message begins, up to its id.
-func messagePrefix(message []byte) []byte {
+func messagePrefix(message []byte) string {
 	const start = len(`{"message_id":"`)
 	for i := start; i < len(message); i++ {
 		if message[i] == '"' {
-			if _, err := strconv.ParseInt(string(message[start:i]), 10, 64); err != nil {
-				return nil
-			}
-			return message[:i+1]
+			return string(message[start:i])
 		}
 	}
-	return nil
+	return ""
 }
 
-// ForgetLog drops a conversation from the sessions of users who left it.
+// ForgetLog drops a conversation from the sessions of users who left it, on all nodes.
 func (d *Delivery) ForgetLog(users []model.UserID, id model.ConversationID) {
+	d.dropLog(users, id)
+	d.relay.Left(users, id)
+}
+
+func (d *Delivery) dropLog(users []model.UserID, id model.ConversationID) {
 	for _, user := range users {
 		for _, s := range d.sessionsOf(user) {
 			s.mu.Lock()

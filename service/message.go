@@ -56,6 +56,15 @@ type Sent struct {
 func (m *Messages) Send(ctx context.Context, d Draft) (Sent, error) {
 	ctx, cancel := context.WithTimeout(ctx, sendPatience)
 	defer cancel()
+	sent, err := m.send(ctx, d)
+	if d.To != 0 && model.CodeOf(err) == model.CodeNotFound && m.conversations.Forget(d.Sender, d.To) {
+		// A direct conversation that we know and the database does not: it has lost its tail.
+		sent, err = m.send(ctx, d)
+	}
+	return sent, err
+}
+
+func (m *Messages) send(ctx context.Context, d Draft) (sent Sent, err error) {
 	msg, audience, err := m.prepare(ctx, d)
 	if err != nil {
 		return Sent{}, err

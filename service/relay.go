@@ -3,7 +3,9 @@ package service
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
+	"net"
 	"strconv"
 	"strings"
 	"sync"
@@ -27,6 +29,7 @@ type Relay interface {
 	Acked(key model.DeviceKey, upTo int64, single []int64)
 	AckedLog(key model.DeviceKey, p model.LogPosition)
 	Recalled(m *model.Message)
+	Left(users []model.UserID, id model.ConversationID)
 	Connected(key model.DeviceKey, connectionID string)
 	Forgotten(key model.DeviceKey)
 	Revoked(user model.UserID, family model.FamilyID)
@@ -43,6 +46,7 @@ func (alone) Frame([]model.UserID, []byte)                {}
 func (alone) Acked(model.DeviceKey, int64, []int64)       {}
 func (alone) Log(logMessage)                              {}
 func (alone) AckedLog(model.DeviceKey, model.LogPosition) {}
+func (alone) Left([]model.UserID, model.ConversationID)   {}
 func (alone) Recalled(*model.Message)                     {}
 func (alone) Connected(model.DeviceKey, string)           {}
 func (alone) Forgotten(model.DeviceKey)                   {}
@@ -53,7 +57,7 @@ func (alone) Banned(model.UserID, bool)                   {}
 // user; the channel of all nodes carries the rest.
 type event struct {
 	Node         string               `json:"n"`
-	Kind         string               `json:"k"` // entry, frame, log, ack, acklog, recall, connect, forget, revoke, ban, unban, join
+	Kind         string               `json:"k"` // entry, frame, log, ack, acklog, left, recall, connect, forget, revoke, ban, unban, join
 	User         model.UserID         `json:"u,omitzero"`
 	Device       model.DeviceID       `json:"d,omitempty"`
 	Connection   string               `json:"c,omitempty"`
@@ -92,7 +96,7 @@ type RedisRelay struct {
 	peers    atomic.Int64
 	queue    *batcher[published]
 
-	pubsub *redis.PubSub
+	pubsub atomic.Pointer[redis.PubSub] // replaced when its connection turns out to be dead
 	cancel context.CancelFunc
 	done   sync.WaitGroup
 
@@ -111,7 +115,7 @@ func NewRedisRelay(client redis.UniversalClient, installation, process string, d
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &RedisRelay{client: client, node: process, users: "ackbox:" + installation + ":user:", nodes: "ackbox:" + installation + ":nodes", delivery: delivery, hooks: hooks, log: log, cancel: cancel, changes: map[model.UserID]bool{}, changed: make(chan struct{}, 1)}
 	r.queue = newBatcher(1, relayBatch, relayCapacity, r.publish)
-	r.pubsub = client.Subscribe(ctx, r.nodes)
+	r.pubsub.Store(client.Subscribe(ctx, r.nodes))
 	r.done.Go(func() { r.read(ctx) })
 	r.done.Go(func() { r.subscriptions(ctx) })
 	r.put(r.nodes, event{Kind: "join"})
@@ -122,7 +126,7 @@ func NewRedisRelay(client redis.UniversalClient, installation, process string, d
 func (r *RedisRelay) Stop() {
 	r.queue.stop()
 	r.cancel()
-	if err := r.pubsub.Close(); err != nil {
+	if err := r.pubsub.Load().Close(); err != nil {
 		r.log.Debug("relay", "error", err)
 	}
 	r.done.Wait()
@@ -167,6 +171,13 @@ func (r *RedisRelay) Log(m logMessage) {
 // AckedLog tells the node that has the device's socket.
 func (r *RedisRelay) AckedLog(key model.DeviceKey, p model.LogPosition) {
 	r.user(key.UserID, event{Kind: "acklog", Device: key.DeviceID, Conversation: p.ConversationID, Seq: p.Acked})
+}
+
+// Left makes other nodes forget a log conversation that users are out of.
+func (r *RedisRelay) Left(users []model.UserID, id model.ConversationID) {
+	for _, user := range users {
+		r.user(user, event{Kind: "left", Conversation: id})
+	}
 }
 
 // Recalled tells all nodes that a message's content is gone.
@@ -273,23 +284,38 @@ func (r *RedisRelay) subscriptions(ctx context.Context) {
 		}
 		// An error is not the end: the client keeps the list and subscribes again when it has connected.
 		if len(drop) > 0 {
-			if err := r.pubsub.Unsubscribe(ctx, drop...); err != nil {
+			if err := r.pubsub.Load().Unsubscribe(ctx, drop...); err != nil {
 				metrics.redisErrors.Inc()
 			}
 		}
 		if len(add) > 0 {
-			if err := r.pubsub.Subscribe(ctx, add...); err != nil {
+			if err := r.pubsub.Load().Subscribe(ctx, add...); err != nil {
 				metrics.redisErrors.Inc()
 			}
 		}
 	}
 }
 
+// relayPatience is how long the subscription may be silent before it is asked whether
+// it lives.
+const relayPatience = 5 * time.Second
+
 // read loops on Receive rather than Channel, which drops messages when it is full.
 func (r *RedisRelay) read(ctx context.Context) {
-	broken := false
+	broken, asked := false, false
 	for ctx.Err() == nil {
-		message, err := r.pubsub.Receive(ctx)
+		message, err := r.pubsub.Load().ReceiveTimeout(ctx, relayPatience)
+		var timeout net.Error
+		if errors.As(err, &timeout) && timeout.Timeout() && ctx.Err() == nil {
+			// Silence: a connection that is half open would be silent for ever.
+			if asked {
+				r.renew(ctx)
+				broken = true
+			}
+			asked = !asked && r.pubsub.Load().Ping(ctx) == nil
+			continue
+		}
+		asked = false
 		if err != nil {
 			if ctx.Err() != nil {
 				return
@@ -310,6 +336,15 @@ func (r *RedisRelay) read(ctx context.Context) {
 			r.handle(m)
 		}
 	}
+}
+
+// renew subscribes anew over another connection.
+func (r *RedisRelay) renew(ctx context.Context) {
+	old := r.pubsub.Swap(r.client.Subscribe(ctx, r.nodes))
+	if err := old.Close(); err != nil {
+		r.log.Debug("relay", "error", err)
+	}
+	r.delivery.each(func(s *Session) { r.want(s.Key.UserID, true) })
 }
 
 func (r *RedisRelay) handle(m *redis.Message) {
@@ -333,6 +368,8 @@ func (r *RedisRelay) handle(m *redis.Message) {
 		d.logs.offer(logMessage{conversation: e.Conversation, seq: e.Seq, version: e.Version, message: e.Payload})
 	case "acklog":
 		d.SettleLog(model.DeviceKey{UserID: e.User, DeviceID: e.Device}, model.LogPosition{ConversationID: e.Conversation, Acked: e.Seq})
+	case "left":
+		d.dropLog([]model.UserID{e.User}, e.Conversation)
 	case "recall":
 		d.replace(e.Payload)
 	case "connect":

@@ -89,6 +89,7 @@ type Session struct {
 	sent      int64              // everything up to here has been pushed, or acked
 	head      int64              // last known seq of the mailbox
 	resumeAt  int64              // when behind: acked up to here, pushes resume
+	unread    bool               // the mailbox must be read to its end before the session is live
 	announce  bool               // tell synced when the pump has caught up
 	unacked   []int64            // pushed and not acked, ascending
 	selective map[int64]struct{} // acked out of order, above acked

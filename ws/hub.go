@@ -21,9 +21,9 @@ const (
 	// bufferedFrames is melody's channel per socket, preallocated at 40 bytes a frame.
 	bufferedFrames = 16
 	socketBuffer   = 256 // bytes, for reading; writing shares buffers from a pool
-	// maxClientFrame bounds what a client may send: control frames, and one data frame to be
-	// told that data is not accepted.
-	maxClientFrame = 4 << 10
+	// maxClientFrame bounds what a client may send: control frames; a data frame up to this
+	// size is told that data is not accepted (1003), a larger one that it is too big (1009).
+	maxClientFrame = 128 << 10
 	writeWait      = 20 * time.Second // above service's SlowTimeout, so that 4009 comes first
 	pongWait       = 75 * time.Second
 	pingPeriod     = 30 * time.Second
