@@ -74,7 +74,7 @@ func openPushSocket(ctx context.Context, u *User, query url.Values, source net.I
 		return nil, refused(resp, errors.New("no upgrade"))
 	}
 	defer resp.Body.Close()
-	hash := sha1.Sum([]byte(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11")) //nolint:gosec // see above
+	hash := sha1.Sum([]byte(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11")) //nolint:gosec // the WebSocket handshake names it
 	if resp.Header.Get("Sec-WebSocket-Accept") != base64.StdEncoding.EncodeToString(hash[:]) || !strings.EqualFold(resp.Header.Get("Upgrade"), "websocket") {
 		return nil, fmt.Errorf("upgrade: %w", errMalformed)
 	}
