@@ -104,6 +104,7 @@ var ownServerBehaviours = []struct {
 	{"orderly stop", orderlyStop},
 	{"access token expires", tokenExpiry},
 	{"limits of groups and recalls", limits},
+	{"log conversations", logConversations},
 }
 
 func TestEmbedded(t *testing.T) { runOn(t, embedded) }
