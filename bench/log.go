@@ -76,13 +76,13 @@ func (h *hall) sendSingles(ctx context.Context, report *Report) error {
 // sendBursts sends the bursts; the next begins when the last one has reached everybody and is acked.
 func (h *hall) sendBursts(ctx context.Context, report *Report) error {
 	o := h.options
+	h.rest(ctx)
 	if o.Started != nil {
 		o.Started()
 	}
 	var speeds, spans []float64
 	var used usage
 	for burst := range o.LogBursts {
-		h.rest(ctx)
 		before := readUsage(o.Processes)
 		began := since()
 		for range o.LogBurst {
@@ -93,6 +93,7 @@ func (h *hall) sendBursts(ctx context.Context, report *Report) error {
 		first := o.LogSingles + burst*o.LogBurst
 		h.await(ctx)
 		used = used.plus(readUsage(o.Processes).minus(before))
+		h.rest(ctx)
 		last, reached := began, 0
 		for i := first; i < first+o.LogBurst; i++ {
 			if at := time.Duration(h.arrivals[i].last.Load()); at > 0 {
@@ -104,7 +105,6 @@ func (h *hall) sendBursts(ctx context.Context, report *Report) error {
 			spans = append(spans, float64((last-began).Microseconds())/1000)
 		}
 	}
-	h.rest(ctx)
 	slices.Sort(speeds)
 	slices.Sort(spans)
 	if len(speeds) > 0 {
