@@ -187,6 +187,9 @@ func (o Options) large(ctx context.Context) (*Report, error) {
 	if err := renew(ctx, party.members, time.Now().Add(min(takes, 10*time.Minute)), o.Timeout); err != nil {
 		return nil, err
 	}
+	if err := party.read(ctx, o); err != nil { // an earlier run has moved it on
+		return nil, err
+	}
 	return Log(ctx, o, party)
 }
 

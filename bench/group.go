@@ -23,8 +23,31 @@ func Group(ctx context.Context, o Options, users []*User, groups []Party) (*Repo
 type Party struct {
 	ID      string
 	members []*User
-	head    int64 // conversation_seq when it was made
+	head    int64 // highest conversation_seq when it was last read
 	log     bool  // delivered by log, not by mailbox
+}
+
+// read asks the service where the group stands.
+func (p *Party) read(ctx context.Context, o Options) error {
+	owner := p.members[0]
+	c := newConn(ctx, owner.target, o.Timeout)
+	defer c.Close()
+	a, err := c.Do("GET", "/v1/groups/"+p.ID, owner.access, nil)
+	if err == nil && a.Status != 200 {
+		err = errors.New(label(a))
+	}
+	var got struct {
+		Head     int64  `json:"head"`
+		Delivery string `json:"delivery"`
+	}
+	if err == nil {
+		err = json.Unmarshal(a.Body, &got)
+	}
+	if err != nil {
+		return fmt.Errorf("read a group: %w", err)
+	}
+	p.head, p.log = got.Head, got.Delivery == "log"
+	return nil
 }
 
 // gather makes the groups: with n users, the members of the g-th are those from g × size on, going round.
@@ -56,8 +79,6 @@ func makeGroup(ctx context.Context, o Options, members []*User, grown func(int))
 	defer c.Close()
 	var got struct {
 		ConversationID string `json:"conversation_id"`
-		Head           int64  `json:"head"`
-		Delivery       string `json:"delivery"`
 	}
 	have := 1
 	for part := range slices.Chunk(members[1:], addMembers) {
@@ -85,17 +106,8 @@ func makeGroup(ctx context.Context, o Options, members []*User, grown func(int))
 		have += len(part)
 		grown(have)
 	}
-	a, err := c.Do("GET", "/v1/groups/"+got.ConversationID, owner.access, nil)
-	if err == nil && a.Status != 200 {
-		err = errors.New(label(a))
-	}
-	if err == nil {
-		err = json.Unmarshal(a.Body, &got)
-	}
-	if err != nil {
-		return Party{}, fmt.Errorf("read a group: %w", err)
-	}
-	return Party{ID: got.ConversationID, members: members, head: got.Head, log: got.Delivery == "log"}, nil
+	party := Party{ID: got.ConversationID, members: members}
+	return party, party.read(ctx, o)
 }
 
 func ids(users []*User) []string {
