@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"sync"
 	"testing"
 )
@@ -28,6 +29,7 @@ type commitProxy struct {
 	mu     sync.Mutex
 	where  place
 	times  int  // cuts still to be made
+	last   bool // with the next cut the database goes away
 	gone   bool // takes no connections any more, and lost those it had
 	cuts   int  // made
 	conns  map[net.Conn]bool
@@ -55,8 +57,7 @@ func newCommitProxy(t *testing.T, server string) *commitProxy {
 
 func (p *commitProxy) addr() string { return p.listener.Addr().String() }
 
-// arm makes the next n connections that commit be cut; with gone, the database is away
-// from then on.
+// arm makes the next n connections that commit be cut.
 func (p *commitProxy) arm(where place, n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -69,13 +70,23 @@ func (p *commitProxy) made() int {
 	return p.cuts
 }
 
-// goAway is the end of the database.
-func (p *commitProxy) goAway() {
+// armLast makes the next connection that commits be cut, and takes the database away
+// with it.
+func (p *commitProxy) armLast(where place) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.where, p.times, p.last = where, 1, true
+}
+
+// goAway is the end of the database for all connections but those of the pair.
+func (p *commitProxy) goAway(pair ...net.Conn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.gone = true
 	for c := range p.conns {
-		closeConn(p.t, c)
+		if !slices.Contains(pair, c) {
+			closeConn(p.t, c)
+		}
 	}
 }
 
@@ -134,7 +145,7 @@ func (p *commitProxy) requests(client, server net.Conn, lost chan struct{}) {
 			return
 		}
 		if bytes.EqualFold(payload, []byte("\x03COMMIT")) {
-			switch p.take() {
+			switch p.take(client, server) {
 			case cutBefore:
 				return
 			case cutAfter:
@@ -148,15 +159,22 @@ func (p *commitProxy) requests(client, server net.Conn, lost chan struct{}) {
 	}
 }
 
-func (p *commitProxy) take() place {
+func (p *commitProxy) take(client, server net.Conn) place {
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	if p.times == 0 {
+		p.mu.Unlock()
 		return cutNever
 	}
 	p.times--
+	where, last := p.where, p.last
+	p.mu.Unlock()
+	if last {
+		p.goAway(client, server)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.cuts++
-	return p.where
+	return where
 }
 
 func (p *commitProxy) answers(client, server net.Conn, lost chan struct{}) {

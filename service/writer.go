@@ -65,7 +65,7 @@ type send struct {
 	owner    *model.SendKey    // who has the key, when it is not this send
 	entries  []model.Entry
 
-	twins []*send // later sends of the same key in the same batch
+	twins []*send // later sends of the same key and content in the same batch
 
 	result sendResult
 	done   chan struct{}
@@ -126,25 +126,24 @@ func (s *send) finish(r sendResult) {
 	s.result = r
 	close(s.done)
 	for _, twin := range s.twins {
-		again := sendResult{committed: r.committed, duplicate: true, err: r.err}
-		if r.err == nil && !bytes.Equal(twin.hash, s.hash) {
-			again = sendResult{err: keyReused()}
-		}
-		if again.err == nil {
+		twin.result = sendResult{committed: r.committed, duplicate: true, err: r.err}
+		if r.err == nil {
 			metrics.duplicates.Inc()
 		}
-		twin.result = again
 		close(twin.done)
 	}
 }
 
 // run takes a batch to its end: every send is answered exactly once.
 func (w *Writer) run(batch []*send) {
-	batch = w.coalesce(batch)
 	for len(batch) > 0 {
-		part := batch[:cut(batch)]
-		batch = batch[len(part):]
-		w.write(part)
+		kept, others := w.coalesce(batch)
+		for len(kept) > 0 {
+			part := kept[:cut(kept)]
+			kept = kept[len(part):]
+			w.write(part)
+		}
+		batch = others
 	}
 }
 
@@ -161,20 +160,26 @@ func cut(batch []*send) int {
 	return len(batch)
 }
 
-// coalesce keeps the first of several sends with one key; the others get its answer.
-func (w *Writer) coalesce(batch []*send) []*send {
+// coalesce keeps the first of several sends that say the same with one key; the others get
+// its answer. Those that say something else with that key wait for its outcome: it may be
+// they who repeat the message that is there, and not the first.
+func (w *Writer) coalesce(batch []*send) (kept, others []*send) {
 	first := make(map[windowKey]*send, len(batch))
-	kept := batch[:0]
+	kept = batch[:0]
 	for _, s := range batch {
 		k := windowKey{s.msg.SenderID, s.msg.ClientMsgID}
-		if leader, twice := first[k]; twice {
+		leader, twice := first[k]
+		switch {
+		case !twice:
+			first[k] = s
+			kept = append(kept, s)
+		case bytes.Equal(leader.hash, s.hash):
 			leader.twins = append(leader.twins, s)
-			continue
+		default:
+			others = append(others, s)
 		}
-		first[k] = s
-		kept = append(kept, s)
 	}
-	return kept
+	return kept, others
 }
 
 // write takes a batch through as many transactions as it needs.
