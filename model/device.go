@@ -236,15 +236,16 @@ func (s *Store) LogPositionsIn(ctx context.Context, id ConversationID, keys []De
 }
 
 // PinLogPositions makes every known device of the users begin at a conversation_seq of a
-// log conversation, unless it has a position there: at the switch from mailbox to log, and
-// for who joins one. A device that comes later begins where its user has read.
+// log conversation, or where it is already beyond: at the switch from mailbox to log, and for
+// who joins one (again: what was said meanwhile is not theirs). A device that comes later
+// begins where its user has read.
 func (s *Store) PinLogPositions(ctx context.Context, id ConversationID, users []UserID, seq int64) error {
-	insert := "INSERT IGNORE INTO"
+	onDuplicate := " ON DUPLICATE KEY UPDATE acked_seq = GREATEST(log_positions.acked_seq, VALUES(acked_seq))"
 	if s.dialect == SQLite {
-		insert = "INSERT OR IGNORE INTO"
+		onDuplicate = " ON CONFLICT (user_id, device_id, conversation_id) DO UPDATE SET acked_seq = MAX(acked_seq, excluded.acked_seq)"
 	}
 	return chunks(users, rowsPerStatement, func(part []UserID) error {
-		if err := s.write(ctx).Exec(insert+" log_positions (user_id, device_id, conversation_id, acked_seq) SELECT user_id, device_id, ?, ? FROM devices WHERE user_id IN ?", id, seq, part).Error; err != nil {
+		if err := s.write(ctx).Exec("INSERT INTO log_positions (user_id, device_id, conversation_id, acked_seq) SELECT user_id, device_id, ?, ? FROM devices WHERE user_id IN ?"+onDuplicate, id, seq, part).Error; err != nil {
 			return fmt.Errorf("pin log positions: %w", err)
 		}
 		return nil

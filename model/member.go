@@ -92,21 +92,41 @@ type MemberKey struct {
 	UserID         UserID
 }
 
-// HasOthersBetween says whether a conversation has messages of anybody but a user with
-// a conversation_seq between two (both excluded).
-func (s *Store) HasOthersBetween(ctx context.Context, id ConversationID, user UserID, after, before int64) (bool, error) {
-	if before <= after+1 {
-		return false, nil
-	}
-	var one int
-	err := s.read(ctx).Raw("SELECT 1 FROM messages WHERE conversation_id = ? AND conversation_seq > ? AND conversation_seq < ? AND sender_id <> ? LIMIT 1", id, after, before, user).Row().Scan(&one)
-	if errors.Is(err, sql.ErrNoRows) {
-		return false, nil
-	}
-	if err != nil {
-		return false, fmt.Errorf("look for messages between positions: %w", err)
-	}
-	return true, nil
+// Between asks about the messages of a conversation between two conversation_seqs, both
+// excluded, as one member sees them.
+type Between struct {
+	MemberKey
+	After, Before int64
+}
+
+// HasOthersBetween answers for which of the questions there are messages of anybody but
+// the member.
+func (s *Store) HasOthersBetween(ctx context.Context, list []Between) (found map[MemberKey]bool, err error) {
+	found = map[MemberKey]bool{}
+	err = chunks(list, 100, func(part []Between) error {
+		query := ""
+		args := make([]any, 0, 6*len(part))
+		for i, b := range part {
+			if i > 0 {
+				query += " UNION ALL "
+			}
+			query += "SELECT ?, ?, EXISTS (SELECT 1 FROM messages WHERE conversation_id = ? AND conversation_seq > ? AND conversation_seq < ? AND sender_id <> ?)"
+			args = append(args, b.ConversationID, b.UserID, b.ConversationID, b.After, b.Before, b.UserID)
+		}
+		rows, err := s.read(ctx).Raw(query, args...).Rows()
+		if err != nil {
+			return fmt.Errorf("look for messages between positions: %w", err)
+		}
+		_, err = scanAll(rows, func(r *sql.Rows) (struct{}, error) {
+			var key MemberKey
+			var exists bool
+			err := r.Scan(&key.ConversationID, &key.UserID, &exists)
+			found[key] = exists
+			return struct{}{}, err
+		})
+		return err
+	})
+	return found, err
 }
 
 // DeliveredSeqs reads up to where at most 500 active memberships have nothing that was

@@ -36,7 +36,7 @@ var forbidden = map[string]*regexp.Regexp{
 func checkSQL(t *testing.T, where, text string) {
 	t.Helper()
 	for what, pattern := range forbidden {
-		if found := pattern.FindString(text); found != "" && !(where == "identity.go" && found == "UNIX_TIMESTAMP") { // there the database's own clock is meant
+		if found := pattern.FindString(text); found != "" && (where != "identity.go" || found != "UNIX_TIMESTAMP") { // there the database's own clock is meant
 			t.Errorf("%s: %q: %s", where, found, what)
 		}
 	}
@@ -91,7 +91,7 @@ func TestPortability(t *testing.T) {
 		if strings.HasSuffix(path, "_test.go") {
 			continue
 		}
-		text, err := os.ReadFile(path) //nolint:gosec // this package's own files
+		text, err := os.ReadFile(path)
 		ok(t, err)
 		file, err := parser.ParseFile(token.NewFileSet(), path, text, 0)
 		ok(t, err)

@@ -396,18 +396,21 @@ func raiseDelivered(ctx context.Context, tx *model.Store, ranges []model.Range) 
 		if err != nil {
 			return nil, err
 		}
+		// A watermark claims all below it. What is older than where a new device
+		// began has been delivered to nobody: then there is no receipt until it is read.
+		var gaps []model.Between
+		for _, key := range part {
+			if seq, member := current[key]; member && lowest[key] > seq+1 {
+				gaps = append(gaps, model.Between{MemberKey: key, After: seq, Before: lowest[key]})
+			}
+		}
+		holes, err := tx.HasOthersBetween(ctx, gaps)
+		if err != nil {
+			return nil, err
+		}
 		var raise []model.MemberSeq
 		for _, key := range part {
-			if seq, member := current[key]; member && byMember[key].Seq > seq {
-				// A watermark claims all below it. What is older than where a new device
-				// began has been delivered to nobody: then there is no receipt until it is read.
-				hole, err := tx.HasOthersBetween(ctx, key.ConversationID, key.UserID, seq, lowest[key])
-				if err != nil {
-					return nil, err
-				}
-				if hole {
-					continue
-				}
+			if seq, member := current[key]; member && byMember[key].Seq > seq && !holes[key] {
 				raise = append(raise, byMember[key].MemberSeq)
 				risen = append(risen, *byMember[key])
 			}

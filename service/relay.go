@@ -110,7 +110,7 @@ type published struct {
 	event   event
 }
 
-// NewRedisRelay, of a process of an installation, subscribes and starts the reader, the subscriber and the publisher.
+// NewRedisRelay makes the relay of one process of an installation: it subscribes and starts the reader, the subscriber and the publisher.
 func NewRedisRelay(client redis.UniversalClient, installation, process string, delivery *Delivery, hooks RelayHooks, log *slog.Logger) *RedisRelay {
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &RedisRelay{client: client, node: process, users: "ackbox:" + installation + ":user:", nodes: "ackbox:" + installation + ":nodes", delivery: delivery, hooks: hooks, log: log, cancel: cancel, changes: map[model.UserID]bool{}, changed: make(chan struct{}, 1)}

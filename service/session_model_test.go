@@ -246,7 +246,7 @@ func TestDeliveryModel(t *testing.T) {
 			w.devices = append(w.devices, d)
 			w.connect(d, false)
 		}
-		any := func(t *rapid.T) *deviceModel { return rapid.SampledFrom(w.devices).Draw(t, "device") }
+		one := func(t *rapid.T) *deviceModel { return rapid.SampledFrom(w.devices).Draw(t, "device") }
 		t.Repeat(map[string]func(*rapid.T){
 			"commit": func(t *rapid.T) {
 				commit(rapid.SampledFrom([]int{1, 1, 2, 3, 10, 70}).Draw(t, "messages"))
@@ -270,15 +270,15 @@ func TestDeliveryModel(t *testing.T) {
 				i.delivery.Committed(w.late)
 				w.late = nil
 			},
-			"read":     func(t *rapid.T) { w.read(any(t), rapid.IntRange(1, 40).Draw(t, "frames")) },
-			"read all": func(t *rapid.T) { w.read(any(t), 2*maxOutbox) },
+			"read":     func(t *rapid.T) { w.read(one(t), rapid.IntRange(1, 40).Draw(t, "frames")) },
+			"read all": func(t *rapid.T) { w.read(one(t), 2*maxOutbox) },
 			"ack": func(t *rapid.T) {
-				d := any(t)
+				d := one(t)
 				w.ack(d, rapid.Int64Range(d.base, d.held).Draw(t, "up to"))
 			},
-			"ack all": func(t *rapid.T) { d := any(t); w.ack(d, d.held) },
+			"ack all": func(t *rapid.T) { d := one(t); w.ack(d, d.held) },
 			"ack out of order": func(t *rapid.T) { // also what it knows from the history only
-				d := any(t)
+				d := one(t)
 				if d.held == int64(len(w.ids)) {
 					return
 				}
@@ -288,18 +288,18 @@ func TestDeliveryModel(t *testing.T) {
 				w.ack(d, d.base, w.ids[one-1])
 			},
 			"ack on another node": func(t *rapid.T) {
-				d := any(t)
+				d := one(t)
 				must(t, store.PutDevices(t.Context(), []model.Device{{UserID: d.key.UserID, DeviceID: d.key.DeviceID, Acked: d.held}}))
 			},
-			"pull": func(t *rapid.T) { w.pull(any(t), rapid.IntRange(1, 60).Draw(t, "limit")) },
+			"pull": func(t *rapid.T) { w.pull(one(t), rapid.IntRange(1, 60).Draw(t, "limit")) },
 			"time": func(t *rapid.T) {
 				i.tick(time.Duration(rapid.IntRange(100, 7_000).Draw(t, "ms")) * time.Millisecond)
 			},
 			"sweep":     func(*rapid.T) { must(t, i.delivery.Sweep(t.Context())) },
-			"reconnect": func(t *rapid.T) { w.connect(any(t), true) },
-			"replace":   func(t *rapid.T) { w.connect(any(t), false) },
+			"reconnect": func(t *rapid.T) { w.connect(one(t), true) },
+			"replace":   func(t *rapid.T) { w.connect(one(t), false) },
 			"forget": func(t *rapid.T) { // the client lost some of what it had
-				d := any(t)
+				d := one(t)
 				upTo := rapid.Int64Range(d.base, d.held).Draw(t, "all up to")
 				for seq := range d.have {
 					if seq > upTo && !d.kept[seq] {
