@@ -595,6 +595,19 @@ func logRejoined(t *testing.T, here, there *system, crowd []*actor) {
 	bob.ackLog("phone", id, 4)
 	alice.say(id, "with bob")
 	phone.until("the next message", func(f client.Frame) bool { return f.Type == "message" && f.Message.Body["text"] == "with bob" })
+
+	// Who had all when they left has missed nothing when they are back: what was said meanwhile is not theirs.
+	bob.ackLog("phone", id, 5)
+	if err := bob.RemoveMember(within(t, patience), id, bob.id()); err != nil {
+		t.Fatal(err)
+	}
+	phone.changed(id, "removed")
+	alice.say(id, "without bob again")
+	if err := alice.AddMembers(within(t, patience), id, bob.id()); err != nil {
+		t.Fatal(err)
+	}
+	phone.logPush(id, 8)
+	bob.ackLog("phone", id, 8)
 }
 
 // logChurn: while people come and go, devices are pushed what their people may see and nothing else.
