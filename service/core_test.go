@@ -42,7 +42,7 @@ var backends = map[string]func(t testing.TB) model.Options{
 // sqliteFile is in memory where the system has such a folder: these tests commit a lot.
 func sqliteFile(t testing.TB) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("/dev/shm", "ackbox-test-")
+	dir, err := os.MkdirTemp("/dev/shm", "ackbox-test-") //nolint:usetesting // not on the disk
 	if err != nil {
 		return filepath.Join(t.TempDir(), "ackbox.db")
 	}
