@@ -65,6 +65,7 @@ type Audience struct {
 	Delivery       Delivery
 	Version        int64
 	Members        []UserID // active members, ascending
+	Joined         []int64  // their joined_seqs: of what is not after it they are no audience
 	Staff          []UserID // of a group that is muted: those who may write, ascending
 	MuteAll        bool
 	MutedUntil     map[UserID]Millis
@@ -154,14 +155,16 @@ func (s *Store) LoadAudience(ctx context.Context, id ConversationID) (*Audience,
 		return nil, err
 	}
 	a := &Audience{ConversationID: id, Kind: c.Kind, Delivery: c.Delivery, Version: c.MembersVersion, Dissolved: c.DissolvedAt != 0, MuteAll: c.MuteAll}
-	rows, err := s.read(ctx).Raw("SELECT user_id, role, muted_until FROM members WHERE conversation_id = ? AND left_seq = 0 ORDER BY user_id", id).Rows()
+	rows, err := s.read(ctx).Raw("SELECT user_id, joined_seq, role, muted_until FROM members WHERE conversation_id = ? AND left_seq = 0 ORDER BY user_id", id).Rows()
 	if err != nil {
 		return nil, fmt.Errorf("read members: %w", err)
 	}
 	if a.Members, err = scanAll(rows, func(r *sql.Rows) (u UserID, err error) {
 		var role string
+		var joined int64
 		var until Millis
-		err = r.Scan(&u, &role, &until)
+		err = r.Scan(&u, &joined, &role, &until)
+		a.Joined = append(a.Joined, joined)
 		if until != 0 {
 			if a.MutedUntil == nil {
 				a.MutedUntil = map[UserID]Millis{}

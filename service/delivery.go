@@ -237,7 +237,7 @@ func (d *Delivery) Committed(batch []Committed) {
 			d.Entry(e.UserID, e.Seq, c.JSON)
 		}
 		if c.Audience != nil && c.Audience.Delivery == model.DeliveryLog {
-			m := logMessage{c.Message.ConversationID, c.Message.ConversationSeq, c.Audience.Version, c.Audience.Members, c.JSON}
+			m := logMessage{c.Message.ConversationID, c.Message.ConversationSeq, c.Audience.Version, c.Audience, c.JSON}
 			d.logs.offer(m)
 			d.relay.Log(m)
 		}

@@ -25,13 +25,13 @@ type logState struct {
 	resumeAt int64 // when behind: acked up to here, pushes resume
 }
 
-// logMessage is a committed message of a log conversation. members is nil when it came
+// logMessage is a committed message of a log conversation. audience is nil when it came
 // from another node.
 type logMessage struct {
 	conversation model.ConversationID
 	seq          int64
 	version      int64 // of the members that it is for
-	members      []model.UserID
+	audience     *model.Audience
 	message      []byte
 }
 
@@ -131,22 +131,26 @@ func (f *logFanOut) push(ctx context.Context, m logMessage) {
 		clear(f.last)
 	}
 	f.last[m.conversation] = max(f.last[m.conversation], m.seq)
-	if m.members == nil {
+	audience := m.audience
+	if audience == nil {
 		if f.audiences == nil {
 			return
 		}
 		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-		audience, err := f.audiences(ctx, m.conversation, m.version)
+		var err error
+		audience, err = f.audiences(ctx, m.conversation, m.version)
 		cancel()
 		if err != nil {
 			f.delivery.log.Warn("reading a log conversation's members", "error", err) // the sweep repairs
 			return
 		}
-		m.members = audience.Members
 	}
 	frame := messageFrame(0, 1, m.message) // one frame for all
 	var strangers []*Session
-	for _, user := range m.members {
+	for i, user := range audience.Members {
+		if audience.Joined[i] >= m.seq {
+			continue // the audience is a later one: this member has come since
+		}
 		for _, s := range f.delivery.sessionsOf(user) {
 			s.mu.Lock()
 			if s.logs[m.conversation] == nil {
