@@ -1,0 +1,158 @@
+package job
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+)
+
+// The tests run in bubbles with a fake clock: a second passes when nothing else can
+// happen, so they take no time and nothing is left to chance.
+
+func newRunner(t *testing.T) (*Runner, *bytes.Buffer) {
+	t.Helper()
+	var said bytes.Buffer
+	return NewRunner(slog.New(slog.NewTextHandler(&said, nil)), prometheus.NewRegistry()), &said
+}
+
+// pass lets time go by, up to just before the tick that is due then.
+func pass(d time.Duration) {
+	<-time.After(d)
+	synctest.Wait()
+}
+
+func outcome(t *testing.T, r *Runner, job, outcome string) float64 {
+	t.Helper()
+	var m dto.Metric
+	if err := r.runs.WithLabelValues(job, outcome).Write(&m); err != nil {
+		t.Fatal(err)
+	}
+	return m.GetCounter().GetValue()
+}
+
+func equal[T comparable](t *testing.T, what string, got, want T) {
+	t.Helper()
+	if got != want {
+		t.Errorf("%s: got %v, want %v", what, got, want)
+	}
+}
+
+// TestEveryTick: each job runs at its own pace.
+func TestEveryTick(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, _ := newRunner(t)
+		var fast, slow atomic.Int64
+		r.Add(Job{Name: "fast", Every: time.Second, Run: func(context.Context) error { fast.Add(1); return nil }})
+		r.Add(Job{Name: "slow", Every: 5 * time.Second, Run: func(context.Context) error { slow.Add(1); return nil }})
+		pass(3 * time.Second)
+		equal(t, "runs before the start", fast.Load(), 0)
+		r.Start()
+		pass(20*time.Second + time.Millisecond)
+		equal(t, "runs each second", fast.Load(), 20)
+		equal(t, "runs each five seconds", slow.Load(), 4)
+		r.Stop()
+		pass(10 * time.Second)
+		equal(t, "runs after the stop", fast.Load(), 20)
+		equal(t, "runs counted", outcome(t, r, "fast", "ok"), 20)
+	})
+}
+
+// TestSlowJob: a job that takes longer than its tick is never run twice at once, its
+// missed ticks are not made up for, and others run meanwhile.
+func TestSlowJob(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, _ := newRunner(t)
+		var running, most, runs, others atomic.Int64
+		r.Add(Job{Name: "slow", Every: time.Second, Run: func(ctx context.Context) error {
+			most.Store(max(most.Load(), running.Add(1)))
+			defer running.Add(-1)
+			runs.Add(1)
+			select {
+			case <-time.After(2500 * time.Millisecond):
+			case <-ctx.Done():
+			}
+			return nil
+		}})
+		r.Add(Job{Name: "other", Every: time.Second, Run: func(context.Context) error { others.Add(1); return nil }})
+		r.Start()
+		pass(9*time.Second + time.Millisecond) // begins at 1, 4 and 7
+		equal(t, "at once", most.Load(), 1)
+		equal(t, "runs", runs.Load(), 3)
+		equal(t, "skipped ticks", outcome(t, r, "slow", "skipped"), 6)
+		equal(t, "runs of the other", others.Load(), 9)
+		r.Stop()
+	})
+}
+
+// TestPanickingJob is run again at its next tick, and says what happened.
+func TestPanickingJob(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, said := newRunner(t)
+		var runs atomic.Int64
+		r.Add(Job{Name: "bad", Every: time.Second, Run: func(context.Context) error {
+			switch runs.Add(1) {
+			case 1:
+				panic("in a job")
+			case 2:
+				return errors.New("no luck")
+			}
+			return nil
+		}})
+		r.Start()
+		pass(4*time.Second + time.Millisecond)
+		r.Stop()
+		equal(t, "runs", runs.Load(), 4)
+		for name, want := range map[string]float64{"panic": 1, "error": 1, "ok": 2, "skipped": 0} {
+			equal(t, name, outcome(t, r, "bad", name), want)
+		}
+		for _, want := range []string{"in a job", "no luck", "job=bad"} {
+			if !strings.Contains(said.String(), want) {
+				t.Errorf("the log does not say %q: %s", want, said)
+			}
+		}
+	})
+}
+
+// TestStop cancels what runs, waits for it, and begins nothing new; what a job says
+// because of the stop is no failure.
+func TestStop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, said := newRunner(t)
+		began := make(chan struct{})
+		var ended atomic.Bool
+		r.Add(Job{Name: "long", Every: time.Second, Run: func(ctx context.Context) error {
+			close(began) // a second run would panic
+			<-ctx.Done()
+			<-time.After(700 * time.Millisecond) // tidies up
+			ended.Store(true)
+			return ctx.Err()
+		}})
+		r.Start()
+		<-began
+		at := time.Now()
+		r.Stop()
+		equal(t, "the job had ended when Stop returned", ended.Load(), true)
+		equal(t, "Stop took", time.Since(at), 700*time.Millisecond)
+		pass(5 * time.Second)
+		equal(t, "what was said", said.String(), "")
+	})
+}
+
+// TestStopBeforeStart: a program that fails while it is being built stops what it has.
+func TestStopBeforeStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, _ := newRunner(t)
+		r.Add(Job{Name: "never", Every: time.Second, Run: func(context.Context) error { t.Error("it ran"); return nil }})
+		r.Stop()
+		pass(3 * time.Second)
+	})
+}
