@@ -275,24 +275,23 @@ type LogPosition struct {
 	Acked          int64
 }
 
-// RaiseLogPositions moves a device's positions in log conversations forward, at most
-// 500 sorted ones.
-func (s *Store) RaiseLogPositions(ctx context.Context, key DeviceKey, list []LogPosition) error {
-	if len(list) == 0 {
-		return nil
-	}
+// RaiseLogPositions moves positions in log conversations forward; the list is sorted by
+// user, device and conversation, and has each once.
+func (s *Store) RaiseLogPositions(ctx context.Context, list []DeviceLogPosition) error {
 	onDuplicate := " ON DUPLICATE KEY UPDATE acked_seq = GREATEST(acked_seq, VALUES(acked_seq))"
 	if s.dialect == SQLite {
 		onDuplicate = " ON CONFLICT (user_id, device_id, conversation_id) DO UPDATE SET acked_seq = MAX(acked_seq, excluded.acked_seq)"
 	}
-	args := make([]any, 0, 4*len(list))
-	for _, p := range list {
-		args = append(args, key.UserID, key.DeviceID, p.ConversationID, p.Acked)
-	}
-	if err := s.write(ctx).Exec("INSERT INTO log_positions (user_id, device_id, conversation_id, acked_seq) VALUES "+values(len(list), 4)+onDuplicate, args...).Error; err != nil {
-		return fmt.Errorf("write log positions: %w", err)
-	}
-	return nil
+	return chunks(list, rowsPerStatement, func(part []DeviceLogPosition) error {
+		args := make([]any, 0, 4*len(part))
+		for _, p := range part {
+			args = append(args, p.Key.UserID, p.Key.DeviceID, p.ConversationID, p.Acked)
+		}
+		if err := s.write(ctx).Exec("INSERT INTO log_positions (user_id, device_id, conversation_id, acked_seq) VALUES "+values(len(part), 4)+onDuplicate, args...).Error; err != nil {
+			return fmt.Errorf("write log positions: %w", err)
+		}
+		return nil
+	})
 }
 
 // AddSelectiveAcks remembers entries that a device acked out of order; known ones

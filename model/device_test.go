@@ -71,7 +71,7 @@ func forgottenDevice(t *testing.T, s *Store) {
 		key := DeviceKey{user, id}
 		ok(t, s.PutDevices(ctx, []Device{{UserID: user, DeviceID: id, Acked: 1}}))
 		ok(t, s.AddSelectiveAcks(ctx, key, []int64{3}))
-		ok(t, s.RaiseLogPositions(ctx, key, []LogPosition{{5, 2}}))
+		ok(t, s.RaiseLogPositions(ctx, []DeviceLogPosition{{key, LogPosition{5, 2}}}))
 	}
 	ok(t, s.DeleteDevice(ctx, DeviceKey{user, "gone"}))
 	wantCode(t, s.DeleteDevice(ctx, DeviceKey{user, "gone"}), CodeNotFound)
@@ -105,9 +105,9 @@ func selectiveAcks(t *testing.T, s *Store) {
 func logPositions(t *testing.T, s *Store) {
 	ctx := within(t)
 	key := DeviceKey{newUser(), "a"}
-	ok(t, s.RaiseLogPositions(ctx, key, nil))
-	ok(t, s.RaiseLogPositions(ctx, key, []LogPosition{{1, 5}, {2, 6}}))
-	ok(t, s.RaiseLogPositions(ctx, key, []LogPosition{{1, 3}, {2, 8}}))
+	ok(t, s.RaiseLogPositions(ctx, nil))
+	ok(t, s.RaiseLogPositions(ctx, []DeviceLogPosition{{key, LogPosition{1, 5}}, {key, LogPosition{2, 6}}}))
+	ok(t, s.RaiseLogPositions(ctx, []DeviceLogPosition{{key, LogPosition{1, 3}}, {key, LogPosition{2, 8}}}))
 	for id, acked := range map[ConversationID]int64{1: 5, 2: 8} {
 		want(t, "log position", number(t, s, "SELECT acked_seq FROM log_positions WHERE user_id = ? AND conversation_id = ?", key.UserID, id), acked)
 	}

@@ -151,6 +151,31 @@ func (s *Store) DeliveredSeqs(ctx context.Context, keys []MemberKey) (map[Member
 	return found, err
 }
 
+// MemberHeads reads the heads of conversations for the memberships that are active;
+// the others are left out.
+func (s *Store) MemberHeads(ctx context.Context, keys []MemberKey) (heads map[MemberKey]int64, err error) {
+	heads = make(map[MemberKey]int64, len(keys))
+	err = chunks(keys, rowsPerStatement, func(part []MemberKey) error {
+		args := make([]any, 0, 2*len(part))
+		for _, k := range part {
+			args = append(args, k.ConversationID, k.UserID)
+		}
+		rows, err := s.read(ctx).Raw("SELECT p.conversation_id, p.user_id, c.head FROM members p JOIN conversations c ON c.id = p.conversation_id WHERE p.left_seq = 0 AND c.dissolved_at = 0 AND (p.conversation_id, p.user_id) IN ("+s.tuples(len(part), 2)+")", args...).Rows()
+		if err != nil {
+			return fmt.Errorf("read heads of memberships: %w", err)
+		}
+		_, err = scanAll(rows, func(r *sql.Rows) (struct{}, error) {
+			var k MemberKey
+			var head int64
+			err := r.Scan(&k.ConversationID, &k.UserID, &head)
+			heads[k] = head
+			return struct{}{}, err
+		})
+		return err
+	})
+	return heads, err
+}
+
 // MemberSeq is a position of a membership.
 type MemberSeq struct {
 	MemberKey

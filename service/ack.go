@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"time"
 
@@ -79,6 +80,7 @@ func (a *Acker) Ack(ctx context.Context, ack Ack) (acked int64, err error) {
 	if err := a.queue.put(r); err != nil {
 		return 0, err
 	}
+	defer a.delivery.acking(r.Key)()
 	select {
 	case <-r.done:
 		return r.acked, r.err
@@ -181,6 +183,9 @@ func (a *Acker) commit(ctx context.Context, batch []*ackRequest) (receipts []rec
 		if err := state.readPlaces(ctx, tx, batch); err != nil {
 			return err
 		}
+		if err := state.readLogs(ctx, tx, batch); err != nil {
+			return err
+		}
 		for _, r := range batch {
 			r.acked, r.moved, r.seqs, r.err = 0, false, nil, nil
 			if err := state.apply(ctx, tx, r, now); err != nil {
@@ -211,6 +216,8 @@ type ackState struct {
 	selective map[model.DeviceKey][]int64 // acked out of order, ascending
 	fresh     map[model.DeviceKey][]int64 // those of them that this batch brought
 	places    map[model.Place]model.MessageID
+	logHeads  map[model.MemberKey]int64
+	logs      map[logKey]int64 // positions to move to
 }
 
 func readAckState(ctx context.Context, tx *model.Store, keys []model.DeviceKey, users []model.UserID) (*ackState, error) {
@@ -253,11 +260,12 @@ func (s *ackState) apply(ctx context.Context, tx *model.Store, r *ackRequest, no
 			return nil //nolint:nilerr // this request is answered with it; the batch goes on
 		}
 	}
-	if r.err = s.applyLog(ctx, tx, r); r.err != nil {
-		if model.CodeOf(r.err) == model.CodeInternal {
-			return r.err
-		}
-		return nil
+	if r.err = s.checkLogs(r); r.err != nil {
+		return nil //nolint:nilerr // this request is answered with it; the batch goes on
+	}
+	for _, p := range r.Conversations {
+		key := logKey{r.Key, p.ConversationID}
+		s.logs[key] = max(s.logs[key], p.Acked)
 	}
 	device, known := s.devices[r.Key]
 	if !known {
@@ -299,24 +307,53 @@ func (s *ackState) apply(ctx context.Context, tx *model.Store, r *ackRequest, no
 	return nil
 }
 
-// applyLog moves positions in log conversations; a conversation that is not the
-// user's is CodeNotFound.
-func (s *ackState) applyLog(ctx context.Context, tx *model.Store, r *ackRequest) error {
-	positions := slices.Clone(r.Conversations)
-	slices.SortFunc(positions, func(a, b model.LogPosition) int { return cmp.Compare(a.ConversationID, b.ConversationID) })
-	for _, p := range positions {
-		if _, err := tx.MemberOf(ctx, p.ConversationID, r.Key.UserID); err != nil {
-			return err
-		}
-		c, err := tx.ConversationByID(ctx, p.ConversationID)
-		if err != nil {
-			return err
-		}
-		if p.Acked > c.Head {
-			return &model.Error{Code: model.CodePositionLost, Detail: "the conversation does not reach that far", Head: c.Head, Floor: 1}
+// readLogs reads the heads of the log conversations that the batch is about.
+func (s *ackState) readLogs(ctx context.Context, tx *model.Store, batch []*ackRequest) (err error) {
+	wanted := map[model.MemberKey]struct{}{}
+	for _, r := range batch {
+		for _, p := range r.Conversations {
+			wanted[model.MemberKey{ConversationID: p.ConversationID, UserID: r.Key.UserID}] = struct{}{}
 		}
 	}
-	return tx.RaiseLogPositions(ctx, r.Key, positions)
+	if len(wanted) == 0 {
+		return nil
+	}
+	s.logs = map[logKey]int64{}
+	s.logHeads, err = tx.MemberHeads(ctx, slices.Collect(maps.Keys(wanted)))
+	return err
+}
+
+// checkLogs says what is wrong with a request's positions in log conversations: CodeNotFound
+// for one that is not the user's, CodePositionLost beyond its head.
+func (s *ackState) checkLogs(r *ackRequest) error {
+	for _, p := range r.Conversations {
+		head, member := s.logHeads[model.MemberKey{ConversationID: p.ConversationID, UserID: r.Key.UserID}]
+		switch {
+		case !member:
+			return model.NotFound("conversation")
+		case p.Acked > head:
+			return &model.Error{Code: model.CodePositionLost, Detail: "the conversation does not reach that far", Head: head, Floor: 1}
+		}
+	}
+	return nil
+}
+
+// logKey names a device's position in a log conversation.
+type logKey struct {
+	device       model.DeviceKey
+	conversation model.ConversationID
+}
+
+// writeLogs moves the positions.
+func (s *ackState) writeLogs(ctx context.Context, tx *model.Store) error {
+	list := make([]model.DeviceLogPosition, 0, len(s.logs))
+	for key, acked := range s.logs {
+		list = append(list, model.DeviceLogPosition{Key: key.device, LogPosition: model.LogPosition{ConversationID: key.conversation, Acked: acked}})
+	}
+	slices.SortFunc(list, func(a, b model.DeviceLogPosition) int {
+		return cmp.Or(compareDevices(a.Key, b.Key), cmp.Compare(a.ConversationID, b.ConversationID))
+	})
+	return tx.RaiseLogPositions(ctx, list)
 }
 
 // checkPosition is CodePositionLost when a mailbox does not have what a device says
@@ -350,7 +387,10 @@ func (s *ackState) write(ctx context.Context, tx *model.Store, keys []model.Devi
 			return err
 		}
 	}
-	return tx.PutDevices(ctx, list)
+	if err := tx.PutDevices(ctx, list); err != nil {
+		return err
+	}
+	return s.writeLogs(ctx, tx)
 }
 
 // ranges are the entries that the batch acked for the first time on their device and

@@ -134,6 +134,11 @@ func (q *AckQueue) Overdue(now time.Time, timeout time.Duration, limit int) (lis
 		if !ok || now.Sub(p.last) < timeout {
 			break
 		}
+		if key.session.acking.Load() > 0 { // its ack has arrived: not overdue, only not committed
+			p.last = now
+			q.lru.Get(key)
+			continue
+		}
 		if q.recalled.Len() > 0 {
 			if now, gone := q.recalled.Peek(messagePrefix(p.message)); gone {
 				p.message = now

@@ -240,6 +240,10 @@ func (c *Conversations) Read(ctx context.Context, me model.UserID, id model.Conv
 	if err != nil {
 		return readSeq, err
 	}
-	c.delivery.Notify(audience.Members, encodeFrame(Receipt{Type: "receipt", Kind: "read", ConversationID: id, UserID: me, UpTo: readSeq, At: model.MillisOf(c.clock())}))
+	hear := audience.Members
+	if audience.Delivery == model.DeliveryLog { // large: only my other devices
+		hear = []model.UserID{me}
+	}
+	c.delivery.Notify(hear, encodeFrame(Receipt{Type: "receipt", Kind: "read", ConversationID: id, UserID: me, UpTo: readSeq, At: model.MillisOf(c.clock())}))
 	return readSeq, nil
 }

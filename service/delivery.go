@@ -280,6 +280,18 @@ func (d *Delivery) Acked(key model.DeviceKey, upTo int64, single []int64) {
 	}
 }
 
+// acking keeps a device's pushes from being repeated while its ack waits for its commit;
+// the answer ends that.
+func (d *Delivery) acking(key model.DeviceKey) (done func()) {
+	for _, s := range d.sessionsOf(key.UserID) {
+		if s.Key == key {
+			s.acking.Add(1)
+			return func() { s.acking.Add(-1) }
+		}
+	}
+	return func() {}
+}
+
 // Settle applies a committed ack to the device's session on this node; false when there is none.
 func (d *Delivery) Settle(key model.DeviceKey, upTo int64, single []int64) bool {
 	for _, s := range d.sessionsOf(key.UserID) {

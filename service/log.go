@@ -286,8 +286,8 @@ func (d *Delivery) SettleLog(key model.DeviceKey, p model.LogPosition) bool {
 	return false
 }
 
-// retryLog pushes the newest un-acked message of a log conversation again, and says
-// behind when there are more.
+// retryLog pushes the newest un-acked message of a log conversation again, and from the
+// second time on says behind when there are more.
 func (d *Delivery) retryLog(push Due) {
 	s := push.Session
 	s.mu.Lock()
@@ -297,7 +297,7 @@ func (d *Delivery) retryLog(push Due) {
 	if !gone && !exhausted {
 		s.write(messageFrame(0, push.Attempt+1, push.Message), true)
 		metrics.retries.Inc()
-		if state.sent-state.acked > 1 && !state.behind {
+		if push.Attempt > 1 && state.sent-state.acked > 1 && !state.behind {
 			s.logBehind(push.Conversation, state)
 		}
 	}

@@ -80,7 +80,8 @@ type Session struct {
 	socket       Socket
 	delivery     *Delivery
 
-	evicted atomic.Bool // the ack queue forgot a push of this session
+	acking  atomic.Int64 // acks of the device that have arrived and are not committed
+	evicted atomic.Bool  // the ack queue forgot a push of this session
 
 	mu        sync.Mutex
 	state     sessionState
