@@ -1,0 +1,215 @@
+package service
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"ackbox/model"
+)
+
+// Retry pushes again what has not been acked in time, oldest first, and closes with 4008
+// where the last attempt has passed. A job calls it every second.
+func (d *Delivery) Retry(ctx context.Context) error {
+	now := d.clock()
+	for ctx.Err() == nil {
+		due := d.queue.Overdue(now, d.opts.AckTimeout, 1_000)
+		for _, push := range due {
+			d.retry(push)
+		}
+		if len(due) < 1_000 {
+			return nil
+		}
+	}
+	return ctx.Err()
+}
+
+func (d *Delivery) retry(push Due) {
+	s := push.Session
+	if push.Conversation != 0 {
+		d.retryLog(push)
+		return
+	}
+	s.mu.Lock()
+	gone := s.state == stateClosed || !slices.Contains(s.unacked, push.Seq)
+	exhausted := !gone && push.Attempt >= d.opts.MaxAttempts
+	if !gone && !exhausted {
+		// Written in order behind what still waits for the socket; a socket that takes
+		// nothing is closed by Tick.
+		s.write(messageFrame(push.Seq, push.Attempt+1, push.Message), true)
+		metrics.retries.Inc()
+	}
+	s.mu.Unlock()
+	switch {
+	case gone:
+		d.queue.Acked(s, push.Seq)
+	case exhausted:
+		s.close(CloseUnacked, "entries stayed un-acked after the last attempt", 0)
+	}
+}
+
+// Tick does what a session needs by the clock: ping frames, expired tokens, sockets
+// that take nothing. A job calls it every second.
+func (d *Delivery) Tick(ctx context.Context) error {
+	now := d.clock()
+	var seen []model.DeviceKey
+	d.each(func(s *Session) {
+		s.mu.Lock()
+		expired := !s.ExpiresAt.After(now)
+		slow := s.buffered > 0 && len(s.outbox) > 0 && now.Sub(s.stuckSince) > d.opts.SlowTimeout
+		if s.state != stateClosed && !now.Before(s.nextPing) {
+			s.nextPing = now.Add(d.opts.Heartbeat)
+			s.write(encodeFrame(Ping{Type: "ping", At: model.MillisOf(now), Head: s.head}), true)
+		}
+		if now.Sub(s.lastTouched) > touchInterval {
+			s.lastTouched = now
+			seen = append(seen, s.Key)
+		}
+		s.mu.Unlock()
+		switch {
+		case expired:
+			s.close(CloseToken, "the token has expired", 0)
+		case slow:
+			s.close(CloseSlow, "too slow to read", 0)
+		}
+	})
+	for part := range slices.Chunk(seen, 500) {
+		if err := d.store.TouchDevices(ctx, part, model.MillisOf(now)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// touchInterval is how often a connected device's last_seen_at is written.
+const touchInterval = time.Hour
+
+// Sweep compares the mailboxes of this node's users with what was sent to them and
+// repairs: a lost relay event, a crash between commit and push, an evicted push, an
+// ack that reached another node. A job calls it every few seconds. A mailbox whose
+// head went back means that the database has lost its tail: those sockets are
+// closed with 4010, spread over seconds, so that their clients check their positions.
+func (d *Delivery) Sweep(ctx context.Context) error {
+	if err := d.checkDatabase(ctx); err != nil {
+		return err
+	}
+	byUser := map[model.UserID][]*Session{}
+	var users []model.UserID
+	d.each(func(s *Session) {
+		if byUser[s.Key.UserID] == nil {
+			users = append(users, s.Key.UserID)
+		}
+		byUser[s.Key.UserID] = append(byUser[s.Key.UserID], s)
+	})
+	for part := range slices.Chunk(users, 500) {
+		// What a session had sent before the read: a lower head afterwards is a loss.
+		sent := map[*Session]int64{}
+		var waiting []model.DeviceKey
+		for _, user := range part {
+			for _, s := range byUser[user] {
+				s.mu.Lock()
+				sent[s] = s.sent
+				if len(s.unacked) > 0 || s.state == stateBehind {
+					waiting = append(waiting, s.Key)
+				}
+				s.mu.Unlock()
+			}
+		}
+		list, err := d.store.MailboxHeads(ctx, part)
+		if err != nil {
+			return err
+		}
+		heads := make(map[model.UserID]int64, len(list)) // a mailbox that is not there has head 0
+		for _, h := range list {
+			heads[h.UserID] = h.Head
+		}
+		for _, user := range part {
+			for _, s := range byUser[user] {
+				d.repair(s, heads[user], sent[s])
+			}
+		}
+		for keys := range slices.Chunk(waiting, 500) {
+			devices, err := d.store.Devices(ctx, keys)
+			if err != nil {
+				return err
+			}
+			for key, device := range devices {
+				d.settleMoved(key, device.Acked)
+			}
+		}
+	}
+	return d.sweepLogs(ctx)
+}
+
+// OnDatabaseChanged is told when the database is another one or has started again: what is
+// cached of it may never have been durable. Set before use.
+func (d *Delivery) OnDatabaseChanged(fn func()) { d.databaseChanged = fn }
+
+// checkDatabase compares the database's identity with that of the sweep before.
+// What was visible may be gone and its seqs given out again, unnoticed by a comparison
+// of heads: the devices check their positions.
+func (d *Delivery) checkDatabase(ctx context.Context) error {
+	now, err := d.store.Identity(ctx)
+	if err != nil {
+		return err
+	}
+	before := d.database
+	d.database = now
+	if before == (model.Identity{}) || before.Same(now) {
+		return nil
+	}
+	d.log.Warn("the database has started again or is another one: devices check their positions", "sockets", "closed with 4010")
+	if d.databaseChanged != nil {
+		d.databaseChanged()
+	}
+	d.closeAll(ClosePositionLost, "the database may have lost its tail", 5*time.Second)
+	return nil
+}
+
+// settleMoved takes a position read from the store, if it moved since the session
+// began: the ack reached another node and the relay lost it.
+func (d *Delivery) settleMoved(key model.DeviceKey, acked int64) {
+	for _, s := range d.sessionsOf(key.UserID) {
+		s.mu.Lock()
+		moved := s.Key == key && acked > s.acked && acked > s.floorAck
+		s.mu.Unlock()
+		if moved {
+			d.Settle(key, acked, nil)
+		}
+	}
+}
+
+func (d *Delivery) repair(s *Session, head, sentBefore int64) {
+	s.mu.Lock()
+	lost := head < sentBefore && s.state != stateClosed
+	behindMailbox := s.state == stateLive && head > s.sent && s.stash == nil
+	evicted := s.state == stateLive && s.evicted.Load()
+	if evicted && len(s.unacked) == 0 { // acked meanwhile
+		s.evicted.Store(false)
+		evicted = false
+	}
+	stalled := s.state == stateOpening && !s.pumping
+	s.head = max(s.head, head)
+	exhausted := false
+	switch {
+	case lost:
+	case evicted:
+		if exhausted = s.rounds+1 >= d.opts.MaxAttempts; !exhausted {
+			s.rewind()
+		}
+	case behindMailbox:
+		s.state = stateOpening
+	}
+	s.mu.Unlock()
+	switch {
+	case lost:
+		s.close(ClosePositionLost, "the database has lost its tail", spread(s, 5*time.Second))
+	case exhausted:
+		s.close(CloseUnacked, "entries stayed un-acked after the last attempt", 0)
+	case evicted, behindMailbox:
+		metrics.repairs.Inc()
+		d.wake(s)
+	case stalled:
+		d.wake(s)
+	}
+}
