@@ -107,7 +107,8 @@ func makeGroup(ctx context.Context, o Options, members []*User, grown func(int))
 		grown(have)
 	}
 	party := Party{ID: got.ConversationID, members: members}
-	return party, party.read(ctx, o)
+	err := party.read(ctx, o)
+	return party, err
 }
 
 func ids(users []*User) []string {
