@@ -10,6 +10,8 @@ export PATH := $(PATH):/usr/local/go/bin
 export GOTOOLCHAIN := local
 
 FUZZTIME ?= 20s
+# make bench BENCHFLAGS='--scenario send,rate,idle' leaves out the groups, whose 10,000 accounts take minutes.
+BENCHFLAGS ?=
 # make test PACKAGES=./service tests one package.
 PACKAGES ?= ./...
 GOLANGCI_VERSION := $(shell sed -n 's,^.*github.com/golangci/golangci-lint/v2 \(v[0-9.]*\).*,\1,p' tools/go.mod)
@@ -63,7 +65,7 @@ vuln: $(GOVULNCHECK) ## Look for known vulnerabilities; says SKIPPED when the da
 .PHONY: bench
 bench: $(WITHSERVERS) ## Measure sends, pushes and idle connections against MariaDB and Redis
 	go build -o $(TOOLS)/suite ./bench/cmd/suite
-	$(WITHSERVERS) -- $(TOOLS)/suite
+	$(WITHSERVERS) -- $(TOOLS)/suite $(BENCHFLAGS)
 
 .PHONY: fuzz
 fuzz: $(WITHSERVERS) ## Run each fuzz target for FUZZTIME (20s)
