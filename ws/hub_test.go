@@ -1,0 +1,398 @@
+package ws
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+)
+
+const patience = 20 * time.Second
+
+// owner counts what its socket has written.
+type owner struct{ written atomic.Int64 }
+
+func (o *owner) Written() { o.written.Add(1) }
+
+// served is a hub behind a real listener. What joins comes out of joined.
+type served struct {
+	*Hub
+	t       *testing.T
+	url     string
+	joined  chan *joined
+	answers chan error // what Serve answered, when its handler had returned
+}
+
+type joined struct {
+	*Conn
+	*owner
+	left chan struct{}
+}
+
+func newServed(t *testing.T, limit int) *served {
+	t.Helper()
+	origin := func(r *http.Request) bool {
+		o := r.Header.Get("Origin")
+		return o == "" || o == "https://app.example"
+	}
+	s := &served{Hub: NewHub(limit, origin, slog.New(slog.DiscardHandler)), t: t, joined: make(chan *joined, 100), answers: make(chan error, 100)}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.answers <- s.Serve(w, r, func(c *Conn) (Session, func()) {
+			j := &joined{Conn: c, owner: &owner{}, left: make(chan struct{})}
+			if hello := r.URL.Query().Get("hello"); hello != "" {
+				if !c.Push([]byte(hello)) {
+					t.Error("the first frame was not taken")
+				}
+			}
+			s.joined <- j
+			return j.owner, func() { close(j.left) }
+		})
+	}))
+	s.url = "ws" + strings.TrimPrefix(server.URL, "http")
+	t.Cleanup(func() {
+		ended, end := context.WithCancel(context.Background())
+		end()
+		must(t, s.Close(ended))
+		server.Close()
+		if n := s.Count(); n != 0 {
+			t.Errorf("%d sockets are counted after the end", n)
+		}
+	})
+	return s
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func eventually(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for !done() {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			t.Fatalf("waited too long for %s", what)
+		}
+	}
+}
+
+func received[T any](t *testing.T, what string, from <-chan T) (v T) {
+	t.Helper()
+	select {
+	case v = <-from:
+	case <-time.After(patience):
+		t.Fatalf("waited too long for %s", what)
+	}
+	return v
+}
+
+// dial connects a client.
+func (s *served) dial(query string, header http.Header) (*websocket.Conn, *http.Response, error) {
+	s.t.Helper()
+	dialer := websocket.Dialer{HandshakeTimeout: patience, Subprotocols: []string{"ticket.abc", Subprotocol}}
+	client, response, err := dialer.DialContext(s.t.Context(), s.url+query, header)
+	if err == nil {
+		must(s.t, client.SetReadDeadline(time.Now().Add(patience)))
+		s.t.Cleanup(func() {
+			if err := client.NetConn().Close(); !errors.Is(err, net.ErrClosed) {
+				must(s.t, err)
+			}
+		})
+	}
+	return client, response, err
+}
+
+func (s *served) connect(query string) (*websocket.Conn, *joined) {
+	s.t.Helper()
+	client, _, err := s.dial(query, nil)
+	must(s.t, err)
+	// The handler returns while the socket lives on.
+	must(s.t, received(s.t, "the handler to return", s.answers))
+	return client, received(s.t, "the join", s.joined)
+}
+
+func read(t *testing.T, client *websocket.Conn) string {
+	t.Helper()
+	kind, text, err := client.ReadMessage()
+	must(t, err)
+	if kind != websocket.TextMessage {
+		t.Errorf("a frame of kind %d, want text", kind)
+	}
+	return string(text)
+}
+
+// wantClose reads the close frame.
+func wantClose(t *testing.T, client *websocket.Conn, code int, reason string) {
+	t.Helper()
+	_, text, err := client.ReadMessage()
+	var closed *websocket.CloseError
+	if !errors.As(err, &closed) || closed.Code != code || closed.Text != reason {
+		t.Fatalf("got %q, %v, want close %d %q", text, err, code, reason)
+	}
+}
+
+// TestPushes come in order, the first ones too that were pushed while joining; each is
+// told to the owner when it has been written.
+func TestPushes(t *testing.T) {
+	s := newServed(t, 10)
+	client, j := s.connect("?hello=first")
+	if got := read(t, client); got != "first" {
+		t.Errorf("got %q, want what was pushed while joining", got)
+	}
+	if got := client.Subprotocol(); got != Subprotocol {
+		t.Errorf("subprotocol %q, want %q", got, Subprotocol)
+	}
+	const frames = 500
+	for i := range frames {
+		if !j.Push(fmt.Appendf(nil, "frame %d", i)) {
+			t.Fatalf("frame %d was not taken", i)
+		}
+		if got, want := read(t, client), fmt.Sprintf("frame %d", i); got != want {
+			t.Fatalf("got %q, want %q", got, want)
+		}
+	}
+	eventually(t, "the owner to be told", func() bool { return j.written.Load() == frames+1 })
+	if s.Count() != 1 {
+		t.Errorf("%d sockets are counted, want 1", s.Count())
+	}
+}
+
+// TestABufferful: as many frames as the hub says fit are taken at once and all arrive,
+// with bye and close behind them.
+func TestABufferful(t *testing.T) {
+	s := newServed(t, 10)
+	client, j := s.connect("")
+	for i := range bufferedFrames - 2 {
+		j.Push(fmt.Appendf(nil, "frame %d", i))
+	}
+	j.Close([]byte("bye"), 4008, "un-acked")
+	for i := range bufferedFrames - 2 {
+		if got, want := read(t, client), fmt.Sprintf("frame %d", i); got != want {
+			t.Fatalf("got %q, want %q", got, want)
+		}
+	}
+	if got := read(t, client); got != "bye" {
+		t.Errorf("got %q, want bye", got)
+	}
+	wantClose(t, client, 4008, "un-acked")
+	received(t, "leave", j.left)
+}
+
+// TestClose says bye and the code, once; then nothing more is taken, and the socket is
+// gone from the count.
+func TestClose(t *testing.T) {
+	s := newServed(t, 10)
+	client, j := s.connect("")
+	j.Close([]byte("bye"), 1012, "restarting")
+	j.Close([]byte("again"), 1001, "again")
+	if j.Push([]byte("late")) {
+		t.Error("a frame was taken after the close")
+	}
+	if got := read(t, client); got != "bye" {
+		t.Errorf("got %q, want bye", got)
+	}
+	wantClose(t, client, 1012, "restarting")
+	received(t, "leave", j.left)
+	eventually(t, "the count to fall", func() bool { return s.Count() == 0 })
+
+	client, j = s.connect("")
+	j.Close(nil, 4009, "slow")
+	wantClose(t, client, 4009, "slow")
+	received(t, "leave", j.left)
+}
+
+// TestClientData is not taken: 1003, whatever kind it is. Pings are answered.
+func TestClientData(t *testing.T) {
+	s := newServed(t, 10)
+	for _, kind := range []int{websocket.TextMessage, websocket.BinaryMessage} {
+		client, j := s.connect("")
+		pong := make(chan string, 1)
+		client.SetPongHandler(func(text string) error { pong <- text; return nil })
+		must(t, client.WriteControl(websocket.PingMessage, []byte("p"), time.Now().Add(patience)))
+		must(t, client.WriteMessage(kind, []byte("hi")))
+		wantClose(t, client, 1003, "this socket only pushes; send by REST")
+		if got := received(t, "the pong, which came before", pong); got != "p" {
+			t.Errorf("pong %q", got)
+		}
+		received(t, "leave", j.left)
+	}
+	client, j := s.connect("")
+	must(t, client.WriteMessage(websocket.TextMessage, make([]byte, maxClientFrame+1)))
+	if _, _, err := client.ReadMessage(); err == nil {
+		t.Error("a frame of more than the limit was taken")
+	}
+	received(t, "leave", j.left)
+}
+
+// TestClientGone: an orderly close, and a connection that just ends, are noticed.
+func TestClientGone(t *testing.T) {
+	s := newServed(t, 10)
+	client, j := s.connect("")
+	must(t, client.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(1000, ""), time.Now().Add(patience)))
+	wantClose(t, client, 1000, "")
+	received(t, "leave", j.left)
+
+	client, j = s.connect("")
+	must(t, client.NetConn().Close())
+	received(t, "leave", j.left)
+	eventually(t, "a push to be refused", func() bool { return !j.Push([]byte("x")) })
+	j.Close([]byte("bye"), 1001, "")
+	eventually(t, "the count to fall", func() bool { return s.Count() == 0 })
+}
+
+// TestLimit: beyond it nobody is upgraded, and nobody is counted.
+func TestLimit(t *testing.T) {
+	s := newServed(t, 2)
+	_, first := s.connect("")
+	s.connect("")
+	if _, _, err := s.dial("", nil); err == nil {
+		t.Fatal("a third one was let in")
+	}
+	if err := received(t, "the refusal", s.answers); !errors.Is(err, ErrFull) {
+		t.Errorf("got %v, want ErrFull", err)
+	}
+	first.Close(nil, 1000, "")
+	received(t, "leave", first.left)
+	eventually(t, "room", func() bool { return s.Count() == 1 })
+	s.connect("")
+}
+
+// TestRefusedHandshakes are answered, and leave nothing behind.
+func TestRefusedHandshakes(t *testing.T) {
+	s := newServed(t, 10)
+	_, response, err := s.dial("", http.Header{"Origin": {"https://evil.example"}})
+	if err == nil || response == nil || response.StatusCode != http.StatusForbidden {
+		t.Errorf("a foreign origin: %v, %v, want 403", response, err)
+	}
+	if received(t, "the answer", s.answers) == nil {
+		t.Error("Serve says that a refused handshake joined")
+	}
+	client, _, err := s.dial("", http.Header{"Origin": {"https://app.example"}})
+	must(t, err)
+	must(t, received(t, "the answer", s.answers))
+	received(t, "the join", s.joined).Close(nil, 1000, "")
+	wantClose(t, client, 1000, "")
+
+	plain, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http"+strings.TrimPrefix(s.url, "ws"), http.NoBody)
+	must(t, err)
+	response, err = http.DefaultClient.Do(plain)
+	must(t, err)
+	must(t, response.Body.Close())
+	if response.StatusCode != http.StatusBadRequest {
+		t.Errorf("no upgrade: %s, want 400", response.Status)
+	}
+	if received(t, "the answer", s.answers) == nil {
+		t.Error("Serve says that a plain request joined")
+	}
+	eventually(t, "the count to fall", func() bool { return s.Count() == 0 })
+	if len(s.joined) != 0 {
+		t.Error("one joined without a handshake")
+	}
+}
+
+// TestHubClose waits for the sockets that their owners close, and cuts the rest when
+// its ctx ends; nobody comes in any more.
+func TestHubClose(t *testing.T) {
+	s := newServed(t, 100)
+	var polite []*websocket.Conn
+	var all []*joined
+	for range 10 {
+		client, j := s.connect("")
+		polite = append(polite, client)
+		all = append(all, j)
+	}
+	_, deaf := s.connect("") // never reads and never goes
+	all = append(all, deaf)
+
+	ctx, cut := context.WithCancel(t.Context())
+	closed := make(chan error, 1)
+	go func() { closed <- s.Close(ctx) }()
+	eventually(t, "the hub to refuse", func() bool {
+		_, _, err := s.dial("", nil)
+		answer := received(t, "the answer", s.answers)
+		if err == nil { // came in just before
+			received(t, "the join", s.joined).Close(nil, 1001, "")
+		}
+		return errors.Is(answer, ErrClosing)
+	})
+	for i, client := range polite {
+		all[i].Close([]byte("bye"), 1012, "restarting")
+		if got := read(t, client); got != "bye" {
+			t.Errorf("got %q, want bye", got)
+		}
+		wantClose(t, client, 1012, "restarting")
+	}
+	eventually(t, "the polite ones to go", func() bool { return s.Count() == 1 })
+	select {
+	case err := <-closed:
+		t.Fatalf("did not wait for the last socket: %v", err)
+	default:
+	}
+	cut()
+	must(t, received(t, "the hub to be closed", closed))
+	for _, j := range all {
+		select {
+		case <-j.left:
+		default:
+			t.Error("the hub was closed before a socket's leave had been called")
+		}
+	}
+	if s.Count() != 0 {
+		t.Errorf("%d sockets are counted", s.Count())
+	}
+}
+
+// TestRace: pushes, closes, clients that go and a hub that closes, all at once.
+func TestRace(t *testing.T) {
+	s := newServed(t, 100)
+	var group sync.WaitGroup
+	for i := range 40 {
+		client, j := s.connect("")
+		group.Go(func() {
+			for n := range 50 {
+				if !j.Push([]byte("x")) {
+					return
+				}
+				if n == 20+i%20 {
+					switch i % 3 {
+					case 0:
+						j.Close([]byte("bye"), 1001, "")
+					case 1:
+						if err := client.NetConn().Close(); err != nil {
+							t.Error(err)
+						}
+					}
+				}
+			}
+		})
+		group.Go(func() {
+			for {
+				if _, _, err := client.ReadMessage(); err != nil {
+					return
+				}
+			}
+		})
+	}
+	eventually(t, "some to have gone", func() bool { return s.Count() < 30 })
+	ended, end := context.WithCancel(t.Context())
+	end()
+	must(t, s.Close(ended))
+	group.Wait()
+}

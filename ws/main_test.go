@@ -1,0 +1,9 @@
+package ws
+
+import (
+	"testing"
+
+	"ackbox/internal/testenv"
+)
+
+func TestMain(m *testing.M) { testenv.Main(m) }
