@@ -116,7 +116,7 @@ func (s *Store) AdvanceConversations(ctx context.Context, list []ConversationCou
 		onDuplicate = " ON CONFLICT (id) DO UPDATE SET head = head + excluded.head, updated_at = excluded.updated_at"
 	}
 	heads = make(map[ConversationID]ConversationHead, len(list))
-	err = chunks(list, rowsPerStatement, func(part []ConversationCount) error {
+	err = chunks(list, s.rows(rowsPerStatement), func(part []ConversationCount) error {
 		args := make([]any, 0, 3*len(part))
 		ids := make([]ConversationID, 0, len(part))
 		for _, c := range part {

@@ -105,7 +105,7 @@ func (s *Store) PutDevices(ctx context.Context, list []Device) error {
 	if s.dialect == SQLite {
 		onDuplicate = " ON CONFLICT (user_id, device_id) DO UPDATE SET acked_seq = MAX(acked_seq, excluded.acked_seq), last_seen_at = MAX(last_seen_at, excluded.last_seen_at)"
 	}
-	return chunks(list, rowsPerStatement, func(part []Device) error {
+	return chunks(list, s.rows(rowsPerStatement), func(part []Device) error {
 		args := make([]any, 0, 6*len(part))
 		for _, d := range part {
 			args = append(args, d.UserID, d.DeviceID, d.Acked, d.ReceiptsFrom, d.LastSeenAt, d.CreatedAt)
@@ -244,7 +244,7 @@ func (s *Store) PinLogPositions(ctx context.Context, id ConversationID, users []
 	if s.dialect == SQLite {
 		onDuplicate = " ON CONFLICT (user_id, device_id, conversation_id) DO UPDATE SET acked_seq = MAX(acked_seq, excluded.acked_seq)"
 	}
-	return chunks(users, rowsPerStatement, func(part []UserID) error {
+	return chunks(users, s.rows(rowsPerStatement), func(part []UserID) error {
 		if err := s.write(ctx).Exec("INSERT INTO log_positions (user_id, device_id, conversation_id, acked_seq) SELECT user_id, device_id, ?, ? FROM devices WHERE user_id IN ?"+onDuplicate, id, seq, part).Error; err != nil {
 			return fmt.Errorf("pin log positions: %w", err)
 		}
@@ -282,7 +282,7 @@ func (s *Store) RaiseLogPositions(ctx context.Context, list []DeviceLogPosition)
 	if s.dialect == SQLite {
 		onDuplicate = " ON CONFLICT (user_id, device_id, conversation_id) DO UPDATE SET acked_seq = MAX(acked_seq, excluded.acked_seq)"
 	}
-	return chunks(list, rowsPerStatement, func(part []DeviceLogPosition) error {
+	return chunks(list, s.rows(rowsPerStatement), func(part []DeviceLogPosition) error {
 		args := make([]any, 0, 4*len(part))
 		for _, p := range part {
 			args = append(args, p.Key.UserID, p.Key.DeviceID, p.ConversationID, p.Acked)
@@ -301,7 +301,7 @@ func (s *Store) AddSelectiveAcks(ctx context.Context, key DeviceKey, seqs []int6
 	if s.dialect == SQLite {
 		insert = "INSERT OR IGNORE INTO"
 	}
-	return chunks(seqs, rowsPerStatement, func(part []int64) error {
+	return chunks(seqs, s.rows(rowsPerStatement), func(part []int64) error {
 		args := make([]any, 0, 3*len(part))
 		for _, seq := range part {
 			args = append(args, key.UserID, key.DeviceID, seq)

@@ -38,7 +38,7 @@ func (s *Store) UpdateGroup(ctx context.Context, c *Conversation) error {
 // ActiveMembers answers which of the users belong to a conversation, with their roles.
 func (s *Store) ActiveMembers(ctx context.Context, id ConversationID, users []UserID) (roles map[UserID]string, err error) {
 	roles = make(map[UserID]string, len(users))
-	err = chunks(users, rowsPerStatement, func(part []UserID) error {
+	err = chunks(users, s.rows(rowsPerStatement), func(part []UserID) error {
 		rows, err := s.read(ctx).Raw("SELECT user_id, role FROM members WHERE conversation_id = ? AND left_seq = 0 AND user_id IN ?", id, part).Rows()
 		if err != nil {
 			return fmt.Errorf("read members: %w", err)
@@ -57,7 +57,7 @@ func (s *Store) ActiveMembers(ctx context.Context, id ConversationID, users []Us
 
 // KnownUsers answers which of the users exist.
 func (s *Store) KnownUsers(ctx context.Context, users []UserID) (known []UserID, err error) {
-	err = chunks(users, rowsPerStatement, func(part []UserID) error {
+	err = chunks(users, s.rows(rowsPerStatement), func(part []UserID) error {
 		rows, err := s.read(ctx).Raw("SELECT id FROM users WHERE id IN ?", part).Rows()
 		if err != nil {
 			return fmt.Errorf("read users: %w", err)
@@ -81,7 +81,7 @@ func (s *Store) PutMembers(ctx context.Context, id ConversationID, users []UserI
 	}
 	users = slices.Clone(users)
 	slices.Sort(users)
-	return chunks(users, rowsPerStatement, func(part []UserID) error {
+	return chunks(users, s.rows(rowsPerStatement), func(part []UserID) error {
 		args := make([]any, 0, 7*len(part))
 		for _, user := range part {
 			args = append(args, id, user, role, joinedSeq, joinedSeq, joinedSeq, now)

@@ -45,7 +45,7 @@ func (s *Store) AdvanceMailboxes(ctx context.Context, list []UserCount) (heads m
 		onDuplicate = " ON CONFLICT (user_id) DO UPDATE SET head = head + excluded.head"
 	}
 	heads = make(map[UserID]int64, len(list))
-	err = chunks(list, rowsPerStatement, func(part []UserCount) error {
+	err = chunks(list, s.rows(rowsPerStatement), func(part []UserCount) error {
 		args := make([]any, 0, 2*len(part))
 		users := make([]UserID, 0, len(part))
 		for _, c := range part {
@@ -92,7 +92,7 @@ func (s *Store) MailboxHead(ctx context.Context, user UserID) (MailboxHead, erro
 
 // InsertEntries appends mailbox rows whose seqs were taken in this transaction.
 func (s *Store) InsertEntries(ctx context.Context, list []Entry) error {
-	return chunks(list, 10*rowsPerStatement, func(part []Entry) error {
+	return chunks(list, s.rows(10*rowsPerStatement), func(part []Entry) error {
 		args := make([]any, 0, 6*len(part))
 		for i := range part {
 			e := &part[i]

@@ -155,7 +155,7 @@ func (s *Store) DeliveredSeqs(ctx context.Context, keys []MemberKey) (map[Member
 // the others are left out.
 func (s *Store) MemberHeads(ctx context.Context, keys []MemberKey) (heads map[MemberKey]int64, err error) {
 	heads = make(map[MemberKey]int64, len(keys))
-	err = chunks(keys, rowsPerStatement, func(part []MemberKey) error {
+	err = chunks(keys, s.rows(rowsPerStatement), func(part []MemberKey) error {
 		args := make([]any, 0, 2*len(part))
 		for _, k := range part {
 			args = append(args, k.ConversationID, k.UserID)

@@ -133,6 +133,19 @@ type SendKey struct {
 // becomes a subquery.
 const rowsPerStatement = 500
 
+// sqliteRows is the same for SQLite, whose driver takes a time that rises with the square
+// of a statement's parameters: a batch of 256 messages took 13.0 ms with 500 rows in a
+// statement, 6.3 with 50, 6.8 with 10.
+const sqliteRows = 50
+
+// rows is how many rows go into one statement: at most n, fewer on SQLite.
+func (s *Store) rows(n int) int {
+	if s.dialect == SQLite {
+		return min(n, sqliteRows)
+	}
+	return n
+}
+
 // values is "(?,?),(?,?)…" for rows of width columns.
 func values(rows, width int) string {
 	one := "(" + strings.Repeat("?,", width-1) + "?)"
@@ -159,7 +172,7 @@ func (s *Store) ClaimSendKeys(ctx context.Context, keys []SendKey, now Millis) (
 	if s.dialect == SQLite {
 		onDuplicate = " ON CONFLICT (sender_id, client_msg_id) DO NOTHING"
 	}
-	err = chunks(keys, rowsPerStatement, func(part []SendKey) error {
+	err = chunks(keys, s.rows(rowsPerStatement), func(part []SendKey) error {
 		args := make([]any, 0, 5*len(part))
 		for i := range part {
 			args = append(args, part[i].SenderID, part[i].ClientMsgID, part[i].MessageID, part[i].ContentHash, now)
@@ -222,7 +235,7 @@ func scanAll[T any](rows *sql.Rows, scan func(*sql.Rows) (T, error)) (list []T, 
 // InsertMessages appends messages whose places in the order were taken in this
 // same transaction.
 func (s *Store) InsertMessages(ctx context.Context, list []*Message) error {
-	return chunks(list, rowsPerStatement, func(part []*Message) error {
+	return chunks(list, s.rows(rowsPerStatement), func(part []*Message) error {
 		args := make([]any, 0, 11*len(part))
 		for _, m := range part {
 			args = append(args, m.ConversationID, m.ConversationSeq, m.ID, m.SenderID, m.ClientMsgID, string(m.Type), string(m.Body), string(m.Ext), m.ReplyTo, m.CreatedAt, m.SenderSeq)
@@ -249,7 +262,7 @@ func scanMessage(r *sql.Rows) (m *Message, err error) {
 // Messages reads messages by id; the order is the database's. Ids that do not exist
 // are left out.
 func (s *Store) Messages(ctx context.Context, ids []MessageID) (list []*Message, err error) {
-	err = chunks(ids, rowsPerStatement, func(part []MessageID) error {
+	err = chunks(ids, s.rows(rowsPerStatement), func(part []MessageID) error {
 		rows, err := s.read(ctx).Raw("SELECT "+messageColumns+" FROM messages m WHERE m.id IN ?", part).Rows()
 		if err != nil {
 			return fmt.Errorf("read messages: %w", err)
