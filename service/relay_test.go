@@ -1,0 +1,151 @@
+package service
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"ackbox/internal/testenv"
+	"ackbox/model"
+)
+
+// heard is what a node was told beside its sessions' frames.
+type heard struct {
+	mu           sync.Mutex
+	revoked      []model.FamilyID
+	banned       map[model.UserID]bool
+	resubscribed int
+}
+
+// relayed joins a node to the others of an installation.
+func relayed(t *testing.T, n *node, url, installation string) (*RedisRelay, *heard) {
+	t.Helper()
+	h := &heard{banned: map[model.UserID]bool{}}
+	hooks := RelayHooks{
+		Revoked:      func(f model.FamilyID) { h.mu.Lock(); defer h.mu.Unlock(); h.revoked = append(h.revoked, f) },
+		Banned:       func(u model.UserID, banned bool) { h.mu.Lock(); defer h.mu.Unlock(); h.banned[u] = banned },
+		Resubscribed: func() { h.mu.Lock(); defer h.mu.Unlock(); h.resubscribed++ },
+	}
+	r := NewRedisRelay(redisClient(t, url), installation, fmt.Sprint("process-", n.ids.Node()), n.delivery, hooks, quiet)
+	t.Cleanup(r.Stop)
+	r.SetPeers(1)
+	n.delivery.SetRelay(r)
+	return r, h
+}
+
+// hears returns when what a node says to all nodes reaches a session: subscribing takes a
+// moment, in which the sweep would have to do.
+func hears(from *node, e *end) {
+	e.t.Helper()
+	eventually(e.t, "the subscription", func() bool {
+		from.delivery.Notify([]model.UserID{e.session.Key.UserID}, encodeFrame(Ping{Type: "ping", Head: 12_345}))
+		text := e.line.read()
+		if text == nil {
+			return false
+		}
+		e.session.Written()
+		return decodeFrame(e.t, text).Head == 12_345
+	})
+}
+
+// TestRelay: what happens on one node reaches the sessions of another: entries, receipts,
+// acks, connections of the same device, and the ends of logins and accounts.
+func TestRelay(t *testing.T) {
+	t.Parallel()
+	store := sqliteStore(t)
+	redis := testenv.StartRedis(t)
+	clock := newHandClock()
+	one := &inbox{node: newNode(t, store, standard, clock.now), t: t, clock: clock}
+	two := newNode(t, store, standard, clock.now)
+	one.audience, one.writes, one.reads = one.pair(t)
+	_, _ = relayed(t, one.node, redis.URL(), "here")
+	_, told := relayed(t, two, redis.URL(), "here")
+
+	connect := func(name model.DeviceID, family model.FamilyID) *end {
+		t.Helper()
+		o, err := two.mailboxes.Open(within(t), one.device(name), nil, 0)
+		must(t, err)
+		o.Family = family
+		return two.join(t, o)
+	}
+	phone := connect("phone", 5)
+	phone.expect("hello 0 of 0", "synced 0")
+	hears(one.node, phone)
+
+	list := one.store1(3)
+	one.delivery.Committed(list)
+	for n := int64(1); n <= 3; {
+		if f := phone.next(); f.Type == "message" { // and not one more of the asking
+			equal(t, "pushed", f.Seq, n)
+			equal(t, "message", f.Message.ID, list[n-1].Message.ID)
+			n++
+		}
+	}
+	equal(t, "un-acked pushes", two.delivery.queue.Len(), 3)
+	one.acked(Ack{Key: phone.session.Key, UpTo: seq(2)})
+	eventually(t, "the ack to be heard", func() bool { return two.delivery.queue.Len() == 1 })
+
+	again := one.connect(t, one.device("phone"), nil) // on the other node
+	phone.closedWith(CloseReplaced)
+	again.expect("hello 2 of 3", "message 3", "synced 3")
+	phone.leave()
+	again.leave()
+
+	a, b := connect("a", 6), connect("b", 7)
+	hears(one.node, a)
+	one.delivery.Revoke(one.reads, 6)
+	a.closedWith(CloseToken)
+	must(t, NewDevices(store, one.delivery).Forget(t.Context(), one.device("b")))
+	b.closedWith(CloseToken)
+	c := connect("c", 8)
+	hears(one.node, c)
+	one.delivery.Ban(one.reads)
+	c.closedWith(CloseBanned)
+	told.mu.Lock()
+	defer told.mu.Unlock()
+	if len(told.revoked) != 1 || told.revoked[0] != 6 || !told.banned[one.reads] {
+		t.Errorf("told of %v and %v", told.revoked, told.banned)
+	}
+}
+
+// TestRelayBreaks: Redis gone holds nobody up; when it is back the subscriptions are too,
+// and the node is told that it may have missed something.
+func TestRelayBreaks(t *testing.T) {
+	t.Parallel()
+	store := sqliteStore(t)
+	redis := testenv.StartRedis(t)
+	clock := newHandClock()
+	one := &inbox{node: newNode(t, store, standard, clock.now), t: t, clock: clock}
+	two := newNode(t, store, standard, clock.now)
+	one.audience, one.writes, one.reads = one.pair(t)
+	relayed(t, one.node, redis.URL(), "here")
+	_, told := relayed(t, two, redis.URL(), "here")
+	relayed(t, newNode(t, store, standard, clock.now), redis.URL(), "elsewhere") // another installation hears nothing
+	phone := two.connect(t, one.device("phone"), nil)
+	phone.expect("hello 0 of 0", "synced 0")
+
+	redis.Kill()
+	start := time.Now()
+	list := one.store1(20)
+	for _, c := range list {
+		one.delivery.Committed([]Committed{c})
+	}
+	if took := time.Since(start); took > 5*time.Second {
+		t.Errorf("20 messages without Redis took %s", took)
+	}
+	must(t, two.delivery.Sweep(t.Context()))
+	phone.expectMessages(1, 20)
+	phone.ack(20)
+	redis.Start()
+	eventually(t, "the node to be told", func() bool {
+		told.mu.Lock()
+		defer told.mu.Unlock()
+		return told.resubscribed > 0
+	})
+	eventually(t, "an entry by the relay", func() bool {
+		one.say(1)
+		two.settled(t)
+		return phone.line.read() != nil
+	})
+}
