@@ -19,7 +19,7 @@ type heard struct {
 }
 
 // relayed joins a node to the others of an installation.
-func relayed(t *testing.T, n *node, url, installation string) (*RedisRelay, *heard) {
+func relayed(t *testing.T, n *node, url, installation string) *heard {
 	t.Helper()
 	h := &heard{banned: map[model.UserID]bool{}}
 	hooks := RelayHooks{
@@ -31,7 +31,7 @@ func relayed(t *testing.T, n *node, url, installation string) (*RedisRelay, *hea
 	t.Cleanup(r.Stop)
 	r.SetPeers(1)
 	n.delivery.SetRelay(r)
-	return r, h
+	return h
 }
 
 // hears returns when what a node says to all nodes reaches a session: subscribing takes a
@@ -59,8 +59,8 @@ func TestRelay(t *testing.T) {
 	one := &inbox{node: newNode(t, store, standard, clock.now), t: t, clock: clock}
 	two := newNode(t, store, standard, clock.now)
 	one.audience, one.writes, one.reads = one.pair(t)
-	_, _ = relayed(t, one.node, redis.URL(), "here")
-	_, told := relayed(t, two, redis.URL(), "here")
+	relayed(t, one.node, redis.URL(), "here")
+	told := relayed(t, two, redis.URL(), "here")
 
 	connect := func(name model.DeviceID, family model.FamilyID) *end {
 		t.Helper()
@@ -120,7 +120,7 @@ func TestRelayBreaks(t *testing.T) {
 	two := newNode(t, store, standard, clock.now)
 	one.audience, one.writes, one.reads = one.pair(t)
 	relayed(t, one.node, redis.URL(), "here")
-	_, told := relayed(t, two, redis.URL(), "here")
+	told := relayed(t, two, redis.URL(), "here")
 	relayed(t, newNode(t, store, standard, clock.now), redis.URL(), "elsewhere") // another installation hears nothing
 	phone := two.connect(t, one.device("phone"), nil)
 	phone.expect("hello 0 of 0", "synced 0")
