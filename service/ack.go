@@ -50,7 +50,6 @@ type Acker struct {
 type ackRequest struct {
 	Ack
 	acked int64   // the position after it
-	moved bool    // it rose
 	seqs  []int64 // entries acked out of order
 	err   error
 	done  chan struct{}
@@ -142,14 +141,12 @@ func (a *Acker) write(batch []*ackRequest) {
 	}
 }
 
-// settles is up to where this ack settles pushes: the position if it rose, else what
-// the device said. (A device that lost its entries connects with a lower last_seq and
-// gets them again; its old position must not settle those.)
+// settles is up to where this ack settles pushes: what the device said, not its stored
+// position. (A device that lost its entries connects with a lower last_seq and gets them
+// again; neither its old position nor a single ack just above that must settle those.
+// A session moves over its own single acks by itself.)
 func (r *ackRequest) settles() int64 {
-	switch {
-	case r.moved:
-		return r.acked
-	case r.UpTo == nil:
+	if r.UpTo == nil {
 		return 0
 	}
 	return *r.UpTo
@@ -187,7 +184,7 @@ func (a *Acker) commit(ctx context.Context, batch []*ackRequest) (receipts []rec
 			return err
 		}
 		for _, r := range batch {
-			r.acked, r.moved, r.seqs, r.err = 0, false, nil, nil
+			r.acked, r.seqs, r.err = 0, nil, nil
 			if err := state.apply(ctx, tx, r, now); err != nil {
 				return err
 			}
@@ -277,7 +274,6 @@ func (s *ackState) apply(ctx context.Context, tx *model.Store, r *ackRequest, no
 		}
 		s.before[r.Key] = device.ReceiptsFrom
 	}
-	old := device.Acked
 	if r.UpTo != nil {
 		device.Acked = max(device.Acked, *r.UpTo)
 	}
@@ -303,7 +299,7 @@ func (s *ackState) apply(ctx context.Context, tx *model.Store, r *ackRequest, no
 	}
 	device.LastSeenAt = now
 	s.devices[r.Key] = device
-	r.acked, r.moved = device.Acked, device.Acked > old || !known
+	r.acked = device.Acked
 	return nil
 }
 

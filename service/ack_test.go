@@ -274,3 +274,42 @@ func TestSyncAndSummary(t *testing.T) {
 	_, err = i.store.DeviceByKey(t.Context(), i.device("new"))
 	wantError(t, err, model.CodeNotFound)
 }
+
+// TestForgetfulDevice: a device that lost what it had acked connects with a lower last_seq
+// and gets it again until it acks that; what else it acks settles nothing of it.
+func TestForgetfulDevice(t *testing.T) {
+	t.Parallel()
+	for name, elsewhere := range map[string]bool{"here": false, "on another node, learned by the sweep": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			i := newInbox(t, standard)
+			list := i.store1(6)
+			phone := i.device("phone")
+			equal(t, "position", i.acked(Ack{Key: phone, UpTo: seq(3)}), 3)
+			e := i.connect(t, phone, seq(1))
+			e.expect("hello 3 of 6", "message 2", "message 3", "message 4", "message 5", "message 6", "synced 6")
+			acker := i.acker
+			if elsewhere {
+				acker = newNode(t, i.store, standard, i.clock.now).acker
+			}
+			position, err := acker.Ack(within(t), Ack{Key: phone, MessageIDs: []model.MessageID{list[3].Message.ID}})
+			must(t, err)
+			equal(t, "position", position, 4)
+			must(t, i.delivery.Sweep(t.Context()))
+			i.tick(standard.AckTimeout)
+			e.expect("message 2 again 2", "message 3 again 2")
+			if elsewhere {
+				e.expect("message 4 again 2")
+			}
+			e.expect("message 5 again 2", "message 6 again 2")
+			// It moves over its single acks when the gap before them is filled.
+			e.ack(3)
+			i.acked(Ack{Key: phone, MessageIDs: []model.MessageID{list[3].Message.ID, list[4].Message.ID}})
+			i.tick(standard.AckTimeout)
+			e.expect("message 6 again 3")
+			e.session.mu.Lock()
+			defer e.session.mu.Unlock()
+			equal(t, "the session's position", e.session.acked, 5)
+		})
+	}
+}

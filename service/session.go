@@ -234,6 +234,11 @@ func (s *Session) ack(upTo int64, single []int64) (settled []int64, pump bool) {
 			s.rounds = 0
 		}
 	}
+	for _, next := s.selective[s.acked+1]; next; _, next = s.selective[s.acked+1] {
+		s.acked++
+	}
+	s.sent = max(s.sent, s.acked)
+	s.head = max(s.head, s.acked)
 	for seq := range s.selective {
 		if seq <= s.acked {
 			delete(s.selective, seq)

@@ -83,6 +83,12 @@ func (i *inbox) storeLightly(count int) (list []Committed) {
 	return list
 }
 
+// String is how rapid shows a device that it drew.
+func (d *deviceModel) String() string { return string(d.key.DeviceID) }
+
+// GoString is the same.
+func (d *deviceModel) GoString() string { return d.String() }
+
 func (d *deviceModel) take(seq int64) {
 	d.have[seq] = true
 	for d.have[d.held+1] {

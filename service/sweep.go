@@ -171,7 +171,7 @@ func (d *Delivery) checkDatabase(ctx context.Context) error {
 func (d *Delivery) settleMoved(key model.DeviceKey, acked int64) {
 	for _, s := range d.sessionsOf(key.UserID) {
 		s.mu.Lock()
-		moved := s.Key == key && acked > s.acked && acked > s.floorAck
+		moved := s.Key == key && acked > s.acked && acked > s.floorAck && s.acked >= s.floorAck // below, the device gets again what it lost
 		s.mu.Unlock()
 		if moved {
 			d.Settle(key, acked, nil)
