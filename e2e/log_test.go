@@ -80,7 +80,7 @@ func TestTwoNodesGroups(t *testing.T) {
 func (s *system) crowd(t *testing.T, n int) []*actor {
 	t.Helper()
 	crowd := make([]*actor, n)
-	group, ctx := errgroup.WithContext(within(t, 3*patience))
+	group, ctx := errgroup.WithContext(within(t, 12*patience))
 	group.SetLimit(4)
 	for i := range crowd {
 		group.Go(func() error {
