@@ -367,6 +367,12 @@ func (s *Session) sweepLog(id model.ConversationID, head int64) {
 		s.logBehind(id, state)
 	}
 	state.swept = head
+	if state.acked < state.sent && len(state.last) > 0 { // still waiting: put back what the ack queue may have forgotten
+		if evicted := s.delivery.queue.AddLog(s, id, state.last, s.delivery.clock()); evicted != nil {
+			metrics.evictions.Inc()
+			evicted.evicted.Store(true)
+		}
+	}
 }
 
 // Recalled makes sure that no un-acked push repeats content that is gone, on any node.
