@@ -127,14 +127,14 @@ func (a *Acker) write(batch []*ackRequest) {
 		if err != nil {
 			r.err = err
 		}
-		close(r.done)
-		if r.err == nil {
+		if r.err == nil { // settled before it is answered: what was answered is not pushed again
 			metrics.acks.Inc()
 			a.delivery.Acked(r.Key, r.settles(), r.seqs)
 			for _, p := range r.Conversations {
 				a.delivery.AckedLog(r.Key, p)
 			}
 		}
+		close(r.done)
 	}
 	if err == nil {
 		a.notify(receipts)
