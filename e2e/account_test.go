@@ -11,7 +11,7 @@ import (
 	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
 
-	"ackbox/e2e/client"
+	"ackbox/client"
 )
 
 // register: who may be called what, and that a name is given once.

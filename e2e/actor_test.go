@@ -12,7 +12,7 @@ import (
 	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
 
-	"ackbox/e2e/client"
+	"ackbox/client"
 )
 
 const (

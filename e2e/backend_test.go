@@ -3,7 +3,7 @@ package e2e
 import (
 	"testing"
 
-	"ackbox/e2e/client"
+	"ackbox/client"
 	"ackbox/internal/testenv"
 )
 

@@ -10,7 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"ackbox/e2e/client"
+	"ackbox/client"
 )
 
 // Sets of statuses that the contract allows for one mistake.

@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 
-	"ackbox/e2e/client"
+	"ackbox/client"
 )
 
 // catchUp does what the contract asks of a client that was told `behind`: it pulls until has_more is false. It returns

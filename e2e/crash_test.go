@@ -11,7 +11,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"ackbox/e2e/client"
+	"ackbox/client"
 )
 
 // attempt is one send of a load: accepted tells whether its 201 arrived, sent what it said.

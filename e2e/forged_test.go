@@ -7,7 +7,7 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
-	"ackbox/e2e/client"
+	"ackbox/client"
 )
 
 // TestForgedTokens signs tokens with the server's own secret: whatever is not exactly what the server gives is refused.

@@ -13,7 +13,7 @@ import (
 	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
 
-	"ackbox/e2e/client"
+	"ackbox/client"
 )
 
 // group makes a group of the actor and others.

@@ -12,7 +12,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"ackbox/e2e/client"
+	"ackbox/client"
 )
 
 // history reads a page; query is pairs of a name and a number.

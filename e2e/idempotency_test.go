@@ -9,7 +9,7 @@ import (
 	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
 
-	"ackbox/e2e/client"
+	"ackbox/client"
 )
 
 // racingSends is how many sends of one key race.

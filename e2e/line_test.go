@@ -9,7 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"ackbox/e2e/client"
+	"ackbox/client"
 )
 
 // line is an open push connection of a test, greeted already. It ends with the test.

@@ -4,7 +4,7 @@ import (
 	"net/http"
 	"testing"
 
-	"ackbox/e2e/client"
+	"ackbox/client"
 )
 
 // filled are two people, the second of whom has got n messages of the first.

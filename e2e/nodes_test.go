@@ -9,7 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"ackbox/e2e/client"
+	"ackbox/client"
 	"ackbox/internal/testenv"
 )
 

@@ -7,7 +7,7 @@ import (
 	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
 
-	"ackbox/e2e/client"
+	"ackbox/client"
 )
 
 // cursorReader: while senders race to one mailbox, whoever reads it by a cursor, or by its pushes, never finds a hole, and

@@ -9,7 +9,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"ackbox/e2e/client"
+	"ackbox/client"
 	"ackbox/internal/testenv"
 )
 

@@ -6,7 +6,7 @@ import (
 
 	"github.com/google/uuid"
 
-	"ackbox/e2e/client"
+	"ackbox/client"
 )
 
 // gone checks that a message is a recalled one without content.

@@ -13,7 +13,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/gorilla/websocket"
 
-	"ackbox/e2e/client"
+	"ackbox/client"
 )
 
 // slowReader: a device that doesn't read holds up nobody, is told or closed, and loses nothing.

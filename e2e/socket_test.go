@@ -10,7 +10,7 @@ import (
 
 	"github.com/gorilla/websocket"
 
-	"ackbox/e2e/client"
+	"ackbox/client"
 )
 
 // socketHello: the first frame says who, where and how.

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"ackbox/e2e/client"
+	"ackbox/client"
 )
 
 // get reads a page without authorisation; it must be there.
