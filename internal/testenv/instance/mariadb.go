@@ -23,11 +23,12 @@ type MariaDB struct {
 	dir     string
 	port    *Port
 	server  string // path of mariadbd
+	options []string
 	process *Process
 }
 
-// StartMariaDB makes a data directory under dir and starts a server on it.
-func StartMariaDB(ctx context.Context, dir string) (*MariaDB, error) {
+// StartMariaDB makes a data directory under dir and starts a server on it, with options added to the server's own.
+func StartMariaDB(ctx context.Context, dir string, options ...string) (*MariaDB, error) {
 	server, err := program(ctx, "mariadbd", "mysqld")
 	if err != nil {
 		return nil, err
@@ -39,7 +40,7 @@ func StartMariaDB(ctx context.Context, dir string) (*MariaDB, error) {
 	if err := os.MkdirAll(filepath.Join(dir, "tmp"), 0o700); err != nil {
 		return nil, fmt.Errorf("start MariaDB: %w", err)
 	}
-	m := &MariaDB{dir: dir, server: server}
+	m := &MariaDB{dir: dir, server: server, options: options}
 	// --force: a container may not know its own host name, which nobody needs here.
 	args := append([]string{"--no-defaults", "--force", "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve",
 		"--datadir=" + m.dataDir(), "--tmpdir=" + filepath.Join(dir, "tmp")}, asUser()...)
@@ -67,6 +68,7 @@ func (m *MariaDB) Start(ctx context.Context) error {
 		"--max-connections=500", "--max-allowed-packet=64M", "--character-set-server=utf8mb4",
 		"--innodb-flush-log-at-trx-commit=1", "--innodb-buffer-pool-size=64M", "--innodb-log-file-size=64M",
 		"--innodb-fast-shutdown=1", "--performance-schema=OFF"}, asUser()...)
+	args = append(args, m.options...)
 	process, err := StartProcess(exec.Command(m.server, args...))
 	if err != nil {
 		return err
