@@ -22,13 +22,14 @@ type Conversation struct {
 	PeerID         *model.UserID        `json:"peer_id,omitempty" doc:"Direct conversations only"`
 	Announcement   string               `json:"announcement"`
 	MuteAll        bool                 `json:"mute_all" doc:"Only the owner and admins may write"`
+	History        string               `json:"history" enum:"joined,all" doc:"Of a group: who joined later sees what came since (joined), or everything"`
 	MemberCount    int64                `json:"member_count"`
 	Head           int64                `json:"head" doc:"Its highest conversation_seq"`
 	Delivery       string               `json:"delivery" enum:"mailbox,log"`
 	LastMessage    lastMessage          `json:"last_message"`
 	Unread         int64                `json:"unread" doc:"Messages of others after read_seq"`
 	ReadSeq        int64                `json:"read_seq" doc:"Mine"`
-	JoinedSeq      int64                `json:"joined_seq" doc:"I see what is after it"`
+	JoinedSeq      int64                `json:"joined_seq" doc:"I see what is after it, or everything where history is all"`
 	Muted          bool                 `json:"muted"`
 	Pinned         bool                 `json:"pinned"`
 	UpdatedAt      model.Millis         `json:"updated_at"`
@@ -196,7 +197,7 @@ func (a *API) registerConversationExtras(h huma.API) {
 
 func conversationOf(me model.UserID, v *model.View) Conversation {
 	c := Conversation{
-		ConversationID: v.Conversation.ID, Kind: string(v.Kind), Name: v.Name, AvatarURL: v.AvatarURL, Announcement: v.Announcement, MuteAll: v.MuteAll, MemberCount: v.MemberCount, Head: v.Head,
+		ConversationID: v.Conversation.ID, Kind: string(v.Kind), Name: v.Name, AvatarURL: v.AvatarURL, Announcement: v.Announcement, MuteAll: v.MuteAll, History: v.History, MemberCount: v.MemberCount, Head: v.Head,
 		Delivery: string(v.Delivery), LastMessage: lastMessage{encoded(v.Last)}, Unread: v.Unread, ReadSeq: v.ReadSeq, JoinedSeq: v.JoinedSeq, Muted: v.Muted, Pinned: v.Pinned, UpdatedAt: v.UpdatedAt,
 	}
 	if v.Kind == model.Direct {

@@ -23,6 +23,7 @@ type GroupChange struct {
 	AvatarURL    *string `json:"avatar_url,omitempty" maxLength:"512" doc:"http or https; empty takes it away"`
 	Announcement *string `json:"announcement,omitempty" maxLength:"2000"`
 	MuteAll      *bool   `json:"mute_all,omitempty" doc:"Only the owner and admins may write"`
+	History      *string `json:"history,omitempty" enum:"joined,all" doc:"Who joined later sees what came since, or everything"`
 }
 
 // Member is one of a group.

@@ -15,6 +15,7 @@ type Conversation struct {
 	Name           string         `json:"name"`
 	AvatarURL      string         `json:"avatar_url"`
 	PeerID         UserID         `json:"peer_id"` // direct conversations only
+	History        string         `json:"history"` // joined or all
 	MemberCount    int64          `json:"member_count"`
 	Head           int64          `json:"head"`
 	Delivery       string         `json:"delivery"`

@@ -127,6 +127,69 @@ func historyOfWhoJoined(t *testing.T, s *system) {
 	refused(t, err, "", http.StatusNotFound)
 }
 
+// historyOpened: a group's owner opens its past to who joined later, and closes it again.
+func historyOpened(t *testing.T, s *system) {
+	alice, bob := s.user(t), s.user(t)
+	id := alice.group()
+	old := alice.say(id, "before bob")
+	alice.say(id, "also before bob")
+	if err := alice.AddMembers(within(t, patience), id, bob.id()); err != nil {
+		t.Fatal(err)
+	}
+	alice.say(id, "for bob")
+	if c := bob.conversation(id); c.History != "joined" || c.Unread != 2 {
+		t.Fatalf("before: history %q, unread %d; want joined, 2", c.History, c.Unread)
+	}
+	refused(t, lastChange(bob.ChangeGroup(within(t, patience), id, map[string]any{"history": "all"})), "forbidden", http.StatusForbidden)
+	refused(t, lastChange(alice.ChangeGroup(within(t, patience), id, map[string]any{"history": "some"})), "", http.StatusUnprocessableEntity)
+	opened, err := alice.ChangeGroup(within(t, patience), id, map[string]any{"history": "all"})
+	if err != nil || opened.History != "all" {
+		t.Fatalf("opened: %+v, %v", opened, err)
+	}
+	if notice := alice.wantNotice(id, alice, "group_updated"); notice.Body["history"] != "all" {
+		t.Errorf("notice %+v, want it to say history", notice)
+	}
+	again, err := alice.ChangeGroup(within(t, patience), id, map[string]any{"history": "all"})
+	if err != nil || again.Head != opened.Head {
+		t.Errorf("again: head %d, %v; want no other notice", again.Head, err)
+	}
+
+	if got := bob.wholeHistory(id, 0); len(got) != 6 {
+		t.Errorf("bob reads %d messages, want 6", len(got))
+	}
+	page, err := bob.history(id, map[string]int64{"before_seq": 4})
+	if err != nil || len(page.Messages) != 3 || page.HasMore {
+		t.Errorf("before 4: %+v, %v", page, err)
+	}
+	if c := bob.conversation(id); c.JoinedSeq != 3 || c.Unread != 3 {
+		t.Errorf("joined_seq %d, unread %d; want 3 and what came since: 3", c.JoinedSeq, c.Unread)
+	}
+	if got := of(id, bob.wholeMailbox()); len(got) != 3 {
+		t.Errorf("%d entries, want the 3 that came since", len(got))
+	}
+	draft := client.TextIn(id, uuid.NewString(), "an old story")
+	draft.ReplyTo = old.Message.MessageID
+	bob.sendDraft(draft)
+	refused(t, lastError(bob.Recall(within(t, patience), old.Message.MessageID)), "forbidden", http.StatusForbidden) // seen, not his
+
+	if _, err := alice.ChangeGroup(within(t, patience), id, map[string]any{"history": "joined"}); err != nil {
+		t.Fatal(err)
+	}
+	if got := bob.wholeHistory(id, 3); len(got) != 5 {
+		t.Errorf("bob reads %d messages, want 5", len(got))
+	}
+	page, err = bob.history(id, map[string]int64{"before_seq": 4})
+	if err != nil || len(page.Messages) != 0 {
+		t.Errorf("closed, before 4: %+v, %v", page, err)
+	}
+	draft.ClientMsgID = uuid.NewString()
+	_, err = bob.Send(within(t, patience), draft)
+	refused(t, err, "", http.StatusNotFound)
+	refused(t, lastError(bob.Recall(within(t, patience), old.Message.MessageID)), "", http.StatusNotFound)
+}
+
+func lastChange(_ client.Conversation, err error) error { return err }
+
 // conversationList: newest activity first, by cursor, each as its owner sees it.
 func conversationList(t *testing.T, s *system) {
 	alice := s.user(t)

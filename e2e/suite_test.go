@@ -70,6 +70,7 @@ var behaviours = []behaviour{
 
 	{"history pages", historyPages},
 	{"history of who joined later", historyOfWhoJoined},
+	{"history opened to who joined later", historyOpened},
 	{"conversation list", conversationList},
 	{"reading", reading},
 	{"unread equals a recount", unreadRecount},

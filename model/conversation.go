@@ -24,6 +24,12 @@ const (
 	DeliveryLog     Delivery = "log"
 )
 
+// Who joined a group later sees what came after they joined, or everything.
+const (
+	HistoryJoined = "joined"
+	HistoryAll    = "all"
+)
+
 // Conversation is one conversation's own row.
 type Conversation struct {
 	ID             ConversationID
@@ -31,7 +37,8 @@ type Conversation struct {
 	Name           string
 	AvatarURL      string
 	Announcement   string
-	MuteAll        bool // only the owner and admins may write
+	MuteAll        bool   // only the owner and admins may write
+	History        string // HistoryJoined or HistoryAll
 	OwnerID        UserID
 	Low, High      UserID // the pair of a direct conversation, 0 otherwise
 	Delivery       Delivery
@@ -43,10 +50,10 @@ type Conversation struct {
 	UpdatedAt      Millis
 }
 
-const conversationColumns = "c.id, c.kind, c.name, c.avatar_url, c.announcement, c.mute_all <> 0, c.owner_id, COALESCE(c.low_user_id, 0), COALESCE(c.high_user_id, 0), c.delivery, c.head, c.members_version, c.member_count, c.dissolved_at, c.created_at, c.updated_at"
+const conversationColumns = "c.id, c.kind, c.name, c.avatar_url, c.announcement, c.mute_all <> 0, c.history, c.owner_id, COALESCE(c.low_user_id, 0), COALESCE(c.high_user_id, 0), c.delivery, c.head, c.members_version, c.member_count, c.dissolved_at, c.created_at, c.updated_at"
 
 func (c *Conversation) targets() []any {
-	return []any{&c.ID, &c.Kind, &c.Name, &c.AvatarURL, &c.Announcement, &c.MuteAll, &c.OwnerID, &c.Low, &c.High, &c.Delivery, &c.Head, &c.MembersVersion, &c.MemberCount, &c.DissolvedAt, &c.CreatedAt, &c.UpdatedAt}
+	return []any{&c.ID, &c.Kind, &c.Name, &c.AvatarURL, &c.Announcement, &c.MuteAll, &c.History, &c.OwnerID, &c.Low, &c.High, &c.Delivery, &c.Head, &c.MembersVersion, &c.MemberCount, &c.DissolvedAt, &c.CreatedAt, &c.UpdatedAt}
 }
 
 // Peer is the other one of a direct conversation (oneself in a note to self).

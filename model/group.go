@@ -27,8 +27,8 @@ func (s *Store) InsertGroup(ctx context.Context, c *Conversation) error {
 
 // UpdateGroup writes a group's own fields. The caller holds its lock.
 func (s *Store) UpdateGroup(ctx context.Context, c *Conversation) error {
-	err := s.write(ctx).Exec("UPDATE conversations SET name = ?, avatar_url = ?, announcement = ?, mute_all = ?, owner_id = ?, delivery = ?, members_version = ?, member_count = ?, dissolved_at = ? WHERE id = ?",
-		c.Name, c.AvatarURL, c.Announcement, c.MuteAll, c.OwnerID, c.Delivery, c.MembersVersion, c.MemberCount, c.DissolvedAt, c.ID).Error
+	err := s.write(ctx).Exec("UPDATE conversations SET name = ?, avatar_url = ?, announcement = ?, mute_all = ?, history = ?, owner_id = ?, delivery = ?, members_version = ?, member_count = ?, dissolved_at = ? WHERE id = ?",
+		c.Name, c.AvatarURL, c.Announcement, c.MuteAll, c.History, c.OwnerID, c.Delivery, c.MembersVersion, c.MemberCount, c.DissolvedAt, c.ID).Error
 	if err != nil {
 		return fmt.Errorf("update group: %w", err)
 	}

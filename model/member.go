@@ -12,7 +12,7 @@ type Member struct {
 	ConversationID ConversationID
 	UserID         UserID
 	Role           string
-	JoinedSeq      int64 // head when they joined: they see what is after it
+	JoinedSeq      int64 // head when they joined: they are the audience of what is after it
 	LeftSeq        int64 // head when they left: they see nothing after it
 	DeliveredSeq   int64 // highest conversation_seq that one of their devices has acked
 	ReadSeq        int64 // highest that they have read
@@ -24,6 +24,15 @@ const memberColumns = "p.conversation_id, p.user_id, p.role, p.joined_seq, p.lef
 
 func (m *Member) targets() []any {
 	return []any{&m.ConversationID, &m.UserID, &m.Role, &m.JoinedSeq, &m.LeftSeq, &m.DeliveredSeq, &m.ReadSeq, &m.Muted, &m.Pinned, &m.JoinedAt}
+}
+
+// SeesAfter is the conversation_seq after which the member sees the messages: where they
+// joined, or 0 when the group's past is open to all its members.
+func (m *Member) SeesAfter(c *Conversation) int64 {
+	if c.History == HistoryAll {
+		return 0
+	}
+	return m.JoinedSeq
 }
 
 // MemberOf is a user's active membership, or CodeNotFound.
@@ -293,7 +302,7 @@ func (s *Store) Views(ctx context.Context, user UserID, cursor ListCursor, only 
 // fillView adds the last message and the unread count. Unread is counted from
 // positions, so it cannot drift.
 func (s *Store) fillView(ctx context.Context, v *View) error {
-	last, err := s.History(ctx, v.Conversation.ID, v.JoinedSeq, 0, v.Head, false, 1)
+	last, err := s.History(ctx, v.Conversation.ID, v.SeesAfter(&v.Conversation), 0, v.Head, false, 1)
 	if err != nil {
 		return err
 	}

@@ -161,7 +161,7 @@ func (c *Conversations) List(ctx context.Context, me model.UserID, cursor model.
 }
 
 // History is a page of messages: ascending after a conversation_seq, descending
-// before one, or the newest ones without either. Only what is after my joining.
+// before one, or the newest ones without either. Only what I may see (Member.SeesAfter).
 func (c *Conversations) History(ctx context.Context, me model.UserID, id model.ConversationID, after, before *int64, limit int) (list []*model.Message, head int64, more bool, err error) {
 	member, err := c.store.MemberOf(ctx, id, me)
 	if err != nil {
@@ -174,7 +174,7 @@ func (c *Conversations) History(ctx context.Context, me model.UserID, id model.C
 	if conversation.DissolvedAt != 0 {
 		return nil, 0, false, model.NotFound("conversation")
 	}
-	from, to, ascending := member.JoinedSeq, int64(0), after != nil
+	from, to, ascending := member.SeesAfter(conversation), int64(0), after != nil
 	if after != nil {
 		from = max(from, *after)
 	}
@@ -189,6 +189,26 @@ func (c *Conversations) History(ctx context.Context, me model.UserID, id model.C
 		list = list[:limit]
 	}
 	return list, conversation.Head, more, nil
+}
+
+// visible is a message that I may see, in its conversation; else CodeNotFound.
+func (c *Conversations) visible(ctx context.Context, me model.UserID, id model.MessageID) (*model.Message, *model.Conversation, error) {
+	message, err := c.store.MessageByID(ctx, id)
+	if err != nil {
+		return nil, nil, err
+	}
+	conversation, err := c.store.ConversationByID(ctx, message.ConversationID)
+	if err != nil {
+		return nil, nil, err
+	}
+	member, err := c.store.MemberOf(ctx, message.ConversationID, me)
+	switch {
+	case err != nil && model.CodeOf(err) != model.CodeNotFound:
+		return nil, nil, err
+	case err != nil, conversation.DissolvedAt != 0, message.ConversationSeq <= member.SeesAfter(conversation):
+		return nil, nil, model.NotFound("message")
+	}
+	return message, conversation, nil
 }
 
 // Prefer sets what is mine about a conversation and tells my other devices.

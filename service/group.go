@@ -46,6 +46,7 @@ type notice struct {
 	UserIDs []model.UserID `json:"user_ids,omitempty"`
 	Name    string         `json:"name,omitempty"`
 	Role    string         `json:"role,omitempty"`
+	History string         `json:"history,omitempty"`
 }
 
 func (n notice) body() model.JSON {
@@ -187,6 +188,7 @@ type GroupChange struct {
 	AvatarURL    *string
 	Announcement *string // at most MaxAnnouncement characters
 	MuteAll      *bool   // only the owner and admins may write
+	History      *string // what who joined later sees: HistoryJoined or HistoryAll
 }
 
 // Update changes a group's own fields, by its owner and admins.
@@ -204,6 +206,9 @@ func (g *Groups) Update(ctx context.Context, me model.UserID, id model.Conversat
 		if err := checkAvatarURL(*avatarURL); err != nil {
 			return nil, err
 		}
+	}
+	if u.History != nil && *u.History != model.HistoryJoined && *u.History != model.HistoryAll {
+		return nil, model.Invalid("body.history", "want joined or all", *u.History)
 	}
 	n := notice{Event: "group_updated"}
 	if name != nil {
@@ -225,6 +230,9 @@ func (g *Groups) Update(ctx context.Context, me model.UserID, id model.Conversat
 		}
 		if u.MuteAll != nil {
 			c.MuteAll = *u.MuteAll
+		}
+		if u.History != nil {
+			c.History, n.History = *u.History, *u.History
 		}
 		if before == *c {
 			return errNothing

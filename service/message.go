@@ -155,7 +155,17 @@ func (m *Messages) checkReply(ctx context.Context, sender model.UserID, conversa
 	if err != nil && model.CodeOf(err) != model.CodeNotFound {
 		return err
 	}
-	if target.ConversationID != conversation || (member != nil && target.ConversationSeq <= member.JoinedSeq) {
+	if target.ConversationID != conversation {
+		return model.NotFound("message")
+	}
+	if member == nil || target.ConversationSeq > member.JoinedSeq {
+		return nil
+	}
+	c, err := m.store.ConversationByID(ctx, conversation)
+	if err != nil {
+		return err
+	}
+	if target.ConversationSeq <= member.SeesAfter(c) { // its past is not open
 		return model.NotFound("message")
 	}
 	return nil

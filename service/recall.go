@@ -57,7 +57,7 @@ func (m *Messages) Recall(ctx context.Context, me model.UserID, id model.Message
 
 func (m *Messages) mayRecall(c *model.Conversation, member *model.Member, target *model.Message) error {
 	switch {
-	case c.DissolvedAt != 0 || target.ConversationSeq <= member.JoinedSeq:
+	case c.DissolvedAt != 0 || target.ConversationSeq <= member.SeesAfter(c):
 		return model.NotFound("message")
 	case target.Type == model.TypeRecall || target.Type == model.TypeNotice:
 		return model.NewError(model.CodeForbidden, "what the server wrote stays")

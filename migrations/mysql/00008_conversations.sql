@@ -13,6 +13,7 @@ CREATE TABLE IF NOT EXISTS conversations (
     members_version BIGINT NOT NULL DEFAULT 0,
     member_count    BIGINT NOT NULL DEFAULT 0,
     mute_all        BIGINT NOT NULL DEFAULT 0,
+    history         VARCHAR(8) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT 'joined',
     dissolved_at    BIGINT NOT NULL DEFAULT 0,
     created_at      BIGINT NOT NULL DEFAULT 0,
     updated_at      BIGINT NOT NULL DEFAULT 0,

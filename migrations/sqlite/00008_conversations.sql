@@ -13,6 +13,7 @@ CREATE TABLE IF NOT EXISTS conversations (
     members_version INTEGER NOT NULL DEFAULT 0,
     member_count    INTEGER NOT NULL DEFAULT 0,
     mute_all        INTEGER NOT NULL DEFAULT 0,
+    history         TEXT NOT NULL DEFAULT 'joined',
     dissolved_at    INTEGER NOT NULL DEFAULT 0,
     created_at      INTEGER NOT NULL DEFAULT 0,
     updated_at      INTEGER NOT NULL DEFAULT 0
