@@ -41,7 +41,14 @@ type (
 		GroupID Param[model.ConversationID] `path:"group_id"`
 		UserID  Param[model.UserID]         `path:"user_id"`
 	}
-	newGroupInput    struct{ Body NewGroup }
+	newGroupInput struct {
+		IdempotencyKey string `header:"Idempotency-Key" maxLength:"64" doc:"Made once per group and repeated on every retry: the repeat is answered with the first group. 1 to 64 visible ASCII characters, shared with client_msg_id"`
+		Body           NewGroup
+	}
+	newGroupOutput struct {
+		Status int
+		Body   Conversation
+	}
 	groupChangeInput struct {
 		GroupID Param[model.ConversationID] `path:"group_id"`
 		Body    GroupChange
@@ -83,10 +90,19 @@ type (
 func (a *API) registerGroups(h huma.API) {
 	tags := []string{"groups"}
 	route(h, huma.Operation{
-		OperationID: "create-group", Method: http.MethodPost, Path: "/v1/groups", Tags: tags, DefaultStatus: http.StatusCreated, Summary: "Make a group", Description: "The group's id is its conversation's.",
-	}, func(ctx context.Context, in *newGroupInput) (*conversationOutput, error) {
+		OperationID: "create-group", Method: http.MethodPost, Path: "/v1/groups", Tags: tags, DefaultStatus: http.StatusCreated, Summary: "Make a group", Description: "The group's id is its conversation's. With an Idempotency-Key the same request again answers 200 with the first group.",
+		Responses: map[string]*huma.Response{"200": {Description: "An earlier request with this key made the group", Content: map[string]*huma.MediaType{"application/json": {Schema: &huma.Schema{Ref: "#/components/schemas/Conversation"}}}}},
+	}, func(ctx context.Context, in *newGroupInput) (*newGroupOutput, error) {
 		me := CallerFrom(ctx).UserID
-		return conversationOut(me)(a.deps.Groups.Create(ctx, me, in.Body.Name, in.Body.MemberIDs))
+		group, again, err := a.deps.Groups.Create(ctx, me, in.IdempotencyKey, in.Body.Name, in.Body.MemberIDs)
+		if err != nil {
+			return nil, err
+		}
+		out := &newGroupOutput{Status: http.StatusCreated, Body: conversationOf(me, group)}
+		if again {
+			out.Status = http.StatusOK
+		}
+		return out, nil
 	})
 	route(h, huma.Operation{
 		OperationID: "get-group", Method: http.MethodGet, Path: "/v1/groups/{group_id}", Tags: tags, Summary: "A group",

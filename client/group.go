@@ -29,11 +29,20 @@ func (id ConversationID) member(user UserID) string {
 
 // CreateGroup makes a group of oneself and others; the answer's status comes with it.
 func (s *Session) CreateGroup(ctx context.Context, name string, members ...UserID) (Conversation, int, error) {
+	return s.CreateGroupOnce(ctx, "", name, members...)
+}
+
+// CreateGroupOnce is CreateGroup with an idempotency key: repeated, it answers the first group.
+func (s *Session) CreateGroupOnce(ctx context.Context, key, name string, members ...UserID) (Conversation, int, error) {
 	if members == nil {
 		members = []UserID{}
 	}
+	r := Request{Method: http.MethodPost, Path: "/v1/groups", Token: s.AccessToken, Body: map[string]any{"name": name, "member_ids": members}}
+	if key != "" {
+		r.Header = http.Header{"Idempotency-Key": {key}}
+	}
 	var c Conversation
-	answer, err := s.Call(ctx, http.MethodPost, "/v1/groups", map[string]any{"name": name, "member_ids": members}, &c)
+	answer, err := s.client.call(ctx, r, &c)
 	return c, answer.Status, err
 }
 

@@ -116,6 +116,49 @@ func headerKey(t *testing.T, s *system) {
 	}
 }
 
+// groupKey makes one group of many requests with one key; the key is not a message's as well.
+func groupKey(t *testing.T, s *system) {
+	alice, bob := s.user(t), s.user(t)
+	key := uuid.NewString()
+	ids := make([]client.ConversationID, racingSends)
+	statuses := make([]int, racingSends)
+	group, ctx := errgroup.WithContext(within(t, patience))
+	for i := range ids {
+		group.Go(func() error {
+			c, status, err := alice.CreateGroupOnce(ctx, key, "Hikers", bob.id())
+			ids[i], statuses[i] = c.ConversationID, status
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	created := 0
+	for i, id := range ids {
+		if id != ids[0] {
+			t.Errorf("one key made the groups %s and %s", ids[0], id)
+		}
+		if statuses[i] == http.StatusCreated {
+			created++
+		}
+	}
+	if created != 1 {
+		t.Errorf("%d requests were answered with 201, want one: %v", created, statuses)
+	}
+	if entries := bob.wholeMailbox(); len(entries) != 1 {
+		t.Errorf("bob has %d entries, want the one notice", len(entries))
+	}
+	_, _, err := alice.CreateGroupOnce(within(t, patience), key, "Climbers", bob.id())
+	refused(t, err, "idempotency_key_reused", http.StatusUnprocessableEntity)
+	_, err = alice.Send(within(t, patience), client.Text(bob.id(), key, "the same key"))
+	refused(t, err, "idempotency_key_reused", http.StatusUnprocessableEntity)
+	_, _, err = alice.CreateGroupOnce(within(t, patience), "a key\twith a tab", "Hikers", bob.id())
+	refused(t, err, "", http.StatusUnprocessableEntity)
+	if other, _, err := bob.CreateGroupOnce(within(t, patience), key, "Hikers", alice.id()); err != nil || other.ConversationID == ids[0] {
+		t.Errorf("bob's own group with that key: %s, %v", other.ConversationID, err)
+	}
+}
+
 // keyAroundWindow repeats a key just before, at and just after the end of the one-second window.
 func keyAroundWindow(t *testing.T, s *system) {
 	alice, bob := s.user(t), s.user(t)

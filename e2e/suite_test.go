@@ -18,6 +18,7 @@ var behaviours = []behaviour{
 	{"racing sends with one key", racingKey},
 	{"a key with other content", reusedKey},
 	{"the key in the header", headerKey},
+	{"a group's key", groupKey},
 	{"a key around the window", keyAroundWindow},
 	{"a key belongs to its sender", keyOfAnother},
 	{"racing first messages make one conversation", racingFirstMessages},

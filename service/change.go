@@ -1,6 +1,7 @@
 package service
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -21,6 +22,38 @@ var errNothing = errors.New("nothing to change")
 // Errors: CodeNotFound for an unknown conversation; CodeUnknownOutcome when nobody can
 // say whether it happened (changes are made so that repeating them is harmless).
 func (w *Writer) Change(ctx context.Context, msg *model.Message, change func(tx *model.Store, c *model.Conversation) error) (Committed, error) {
+	return w.change(ctx, msg, func(*model.Store) error { return nil }, change)
+}
+
+// repeated is what Found answers when an earlier call with the same key has done it all.
+type repeated struct{ first model.MessageID }
+
+func (r repeated) Error() string { return "message " + r.first.String() + " has this key" }
+
+// Found is a Change whose transaction makes the conversation first. A key in
+// msg.ClientMsgID makes that happen once: the same key and hash again is repeated, with another hash
+// CodeKeyReused.
+func (w *Writer) Found(ctx context.Context, msg *model.Message, hash []byte, found func(tx *model.Store) error, change func(tx *model.Store, c *model.Conversation) error) (Committed, error) {
+	key := model.SendKey{SenderID: msg.SenderID, ClientMsgID: msg.ClientMsgID, ContentHash: hash}
+	return w.change(ctx, msg, func(tx *model.Store) error {
+		if key.ClientMsgID == "" {
+			return found(tx)
+		}
+		key.MessageID = msg.ID
+		owners, err := tx.ClaimSendKeys(ctx, []model.SendKey{key}, model.MillisOf(w.clock()))
+		switch {
+		case err != nil:
+			return err
+		case len(owners) == 1 && owners[0].MessageID == msg.ID:
+			return found(tx)
+		case len(owners) == 1 && bytes.Equal(owners[0].ContentHash, hash):
+			return repeated{owners[0].MessageID}
+		}
+		return keyReused()
+	}, change)
+}
+
+func (w *Writer) change(ctx context.Context, msg *model.Message, first func(tx *model.Store) error, change func(tx *model.Store, c *model.Conversation) error) (Committed, error) {
 	ctx, cancel := context.WithTimeout(ctx, sendPatience)
 	defer cancel()
 	id, err := w.ids.Next()
@@ -28,10 +61,15 @@ func (w *Writer) Change(ctx context.Context, msg *model.Message, change func(tx 
 		return Committed{}, err
 	}
 	msg.ID = model.MessageID(id)
-	msg.ClientMsgID = "server-" + msg.ID.String()
+	if msg.ClientMsgID == "" {
+		msg.ClientMsgID = "server-" + msg.ID.String()
+	}
 	var entries []model.Entry
 	var audience *model.Audience
 	err = w.store.Tx(ctx, func(tx *model.Store) error {
+		if err := first(tx); err != nil {
+			return err
+		}
 		now := model.MillisOf(w.clock())
 		heads, err := tx.AdvanceConversations(ctx, []model.ConversationCount{{ID: msg.ConversationID, Count: 1}}, now)
 		if err != nil {

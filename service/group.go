@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -57,45 +58,64 @@ func (n notice) body() model.JSON {
 	return model.JSON(text)
 }
 
-// Create makes a group of its owner and some members, at most MaxMembersAdd. Errors:
-// CodeValidation; CodeNotFound when a user does not exist.
-func (g *Groups) Create(ctx context.Context, owner model.UserID, name string, users []model.UserID) (*model.View, error) {
-	if err := checkGroupName(name); err != nil {
-		return nil, err
+// Create makes a group of its owner and some members, at most MaxMembersAdd. A key (1 to 64
+// visible ASCII characters, "" for none) makes it happen once: the same key and content again
+// answers the first group, and repeated. Errors: CodeValidation; CodeNotFound when a user does not exist;
+// CodeKeyReused.
+func (g *Groups) Create(ctx context.Context, owner model.UserID, key, name string, users []model.UserID) (group *model.View, again bool, err error) {
+	if key != "" && !model.ValidClientMsgID(key) {
+		return nil, false, model.Invalid("header.Idempotency-Key", "want 1 to 64 visible ASCII characters, such as a UUID", key)
 	}
-	users, err := g.others(ctx, owner, users)
-	if err != nil {
-		return nil, err
+	if err := checkGroupName(name); err != nil {
+		return nil, false, err
+	}
+	if users, err = g.others(ctx, owner, users); err != nil {
+		return nil, false, err
 	}
 	if err := g.checkSize(len(users) + 1); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	raw, err := g.ids.Next()
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	now := model.MillisOf(g.clock())
 	c := &model.Conversation{ID: model.ConversationID(raw), Kind: model.Group, Name: strings.TrimSpace(name), OwnerID: owner, Delivery: model.DeliveryMailbox, CreatedAt: now}
-	if err := g.store.Tx(ctx, func(tx *model.Store) error {
-		if err := tx.InsertGroup(ctx, c); err != nil {
+	n := &notice{Event: "group_created", UserIDs: users, Name: c.Name}
+	msg := &model.Message{ConversationID: c.ID, SenderID: owner, ClientMsgID: key, Type: model.TypeNotice, Body: n.body(), Ext: "{}"}
+	hash := sha256.Sum256([]byte(msg.Body))
+	done, err := g.writer.Found(ctx, msg, hash[:16], func(tx *model.Store) error {
+		return tx.InsertGroup(ctx, c)
+	}, func(tx *model.Store, c *model.Conversation) error {
+		if err := tx.PutMembers(ctx, c.ID, []model.UserID{owner}, model.RoleOwner, 0, now); err != nil {
 			return err
 		}
-		return tx.PutMembers(ctx, c.ID, []model.UserID{owner}, model.RoleOwner, 0, now)
-	}); err != nil {
-		return nil, err
-	}
-	// The group has its owner; the notice brings the others in.
-	_, err = g.change(ctx, owner, c.ID, &notice{Event: "group_created", UserIDs: users, Name: c.Name}, func(tx *model.Store, c *model.Conversation, _ string) error {
 		if err := tx.PutMembers(ctx, c.ID, users, model.RoleGroupMember, c.Head-1, now); err != nil {
 			return err
 		}
 		c.MemberCount = int64(len(users)) + 1
 		return g.resize(ctx, tx, c, users)
 	})
-	if err != nil {
-		return nil, err
+	var earlier repeated
+	switch {
+	case errors.As(err, &earlier):
+		first, err := g.store.MessageByID(ctx, earlier.first)
+		if err != nil {
+			return nil, false, err
+		}
+		group, err = g.conversations.Get(ctx, owner, first.ConversationID)
+		return group, true, err
+	case err != nil:
+		return nil, false, err
 	}
-	return g.conversations.Get(ctx, owner, c.ID)
+	g.tell(done)
+	group, err = g.conversations.Get(ctx, owner, c.ID)
+	return group, false, err
+}
+
+// tell sends a change's conversation frame to the members.
+func (g *Groups) tell(done Committed) {
+	g.delivery.Notify(done.Audience.Members, encodeFrame(ConversationEvent{Type: "conversation", Event: "updated", ConversationID: done.Audience.ConversationID}))
 }
 
 // resize writes a group whose members changed (fresh joined), and switches it to the log when it has
@@ -174,7 +194,7 @@ func (g *Groups) change(ctx context.Context, me model.UserID, id model.Conversat
 	if err != nil {
 		return done, err
 	}
-	g.delivery.Notify(done.Audience.Members, encodeFrame(ConversationEvent{Type: "conversation", Event: "updated", ConversationID: id}))
+	g.tell(done)
 	return done, nil
 }
 
