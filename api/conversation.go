@@ -28,6 +28,7 @@ type Conversation struct {
 	Delivery       string               `json:"delivery" enum:"mailbox,log"`
 	LastMessage    lastMessage          `json:"last_message"`
 	Unread         int64                `json:"unread" doc:"Messages of others after read_seq"`
+	UnreadMentions int64                `json:"unread_mentions" doc:"Those of them that mention me, by name or as all"`
 	ReadSeq        int64                `json:"read_seq" doc:"Mine"`
 	JoinedSeq      int64                `json:"joined_seq" doc:"I see what is after it, or everything where history is all"`
 	Muted          bool                 `json:"muted"`
@@ -198,7 +199,7 @@ func (a *API) registerConversationExtras(h huma.API) {
 func conversationOf(me model.UserID, v *model.View) Conversation {
 	c := Conversation{
 		ConversationID: v.Conversation.ID, Kind: string(v.Kind), Name: v.Name, AvatarURL: v.AvatarURL, Announcement: v.Announcement, MuteAll: v.MuteAll, History: v.History, MemberCount: v.MemberCount, Head: v.Head,
-		Delivery: string(v.Delivery), LastMessage: lastMessage{encoded(v.Last)}, Unread: v.Unread, ReadSeq: v.ReadSeq, JoinedSeq: v.JoinedSeq, Muted: v.Muted, Pinned: v.Pinned, UpdatedAt: v.UpdatedAt,
+		Delivery: string(v.Delivery), LastMessage: lastMessage{encoded(v.Last)}, Unread: v.Unread, UnreadMentions: v.UnreadMentions, ReadSeq: v.ReadSeq, JoinedSeq: v.JoinedSeq, Muted: v.Muted, Pinned: v.Pinned, UpdatedAt: v.UpdatedAt,
 	}
 	if v.Kind == model.Direct {
 		peer := v.Peer(me)

@@ -36,6 +36,7 @@ type (
 	deviceText struct{}
 	jsonObject struct{}
 	codeText   struct{}
+	mentions   struct{}
 )
 
 // Schema of an id: 63 bits, as a string.
@@ -58,6 +59,15 @@ func (jsonObject) Schema(huma.Registry) *huma.Schema {
 	return &huma.Schema{Type: huma.TypeObject, AdditionalProperties: true}
 }
 
+// Schema of whom a message mentions.
+func (mentions) Schema(huma.Registry) *huma.Schema {
+	least, most := 1, model.MaxMentions
+	return &huma.Schema{OneOf: []*huma.Schema{
+		{Type: huma.TypeString, Enum: []any{"all"}},
+		{Type: huma.TypeArray, Items: idText{}.Schema(nil), MinItems: &least, MaxItems: &most, UniqueItems: true},
+	}, Examples: []any{[]any{"412345678901234567"}}}
+}
+
 // Schema of the closed set of error codes.
 func (codeText) Schema(huma.Registry) *huma.Schema {
 	s := &huma.Schema{Type: huma.TypeString}
@@ -76,6 +86,7 @@ func newRegistry() huma.Registry {
 	r.RegisterTypeAlias(reflect.TypeFor[model.Millis](), reflect.TypeFor[timeText]())
 	r.RegisterTypeAlias(reflect.TypeFor[model.DeviceID](), reflect.TypeFor[deviceText]())
 	r.RegisterTypeAlias(reflect.TypeFor[model.JSON](), reflect.TypeFor[jsonObject]())
+	r.RegisterTypeAlias(reflect.TypeFor[model.Mentions](), reflect.TypeFor[mentions]())
 	r.RegisterTypeAlias(reflect.TypeFor[model.Code](), reflect.TypeFor[codeText]())
 	r.RegisterTypeAlias(reflect.TypeFor[model.Message](), reflect.TypeFor[Message]())
 	message := r.Schema(reflect.TypeFor[Message](), false, "")

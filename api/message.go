@@ -25,6 +25,18 @@ type Message struct {
 	ReplyTo         *model.MessageID     `json:"reply_to"`
 	CreatedAt       model.Millis         `json:"created_at"`
 	RecalledAt      *model.Millis        `json:"recalled_at"`
+	Mentions        model.Mentions       `json:"mentions,omitempty" doc:"Whom it calls, in a group; left out when nobody"`
+	Quote           *Quote               `json:"quote,omitempty" doc:"What it replies to, as that is now; left out when it is no reply"`
+}
+
+// Quote describes model.Quote.
+type Quote struct {
+	MessageID       model.MessageID `json:"message_id"`
+	ConversationSeq int64           `json:"conversation_seq" minimum:"1"`
+	SenderID        model.UserID    `json:"sender_id"`
+	Type            string          `json:"type" enum:"text,image,file,audio,video,location,emoji,card,custom,recall,notice"`
+	Text            string          `json:"text" doc:"The first 120 characters of a text, or the name of a file; empty for others"`
+	Recalled        bool            `json:"recalled" doc:"Taken back: text is empty"`
 }
 
 // encodedMessage is a Message that has been encoded already.
@@ -64,6 +76,7 @@ type Send struct {
 	Body           model.JSON           `json:"body" doc:"text: {\"text\": string of 1 to 10,000 characters, not blank}. image, file, audio, video: {\"url\", \"name\"?, \"mime_type\"?, \"size\"?, \"width\"?, \"height\"?, \"duration_ms\"?, \"thumbnail_url\"?}. location: {\"latitude\", \"longitude\"}. emoji, card: not empty. custom: anything. body and ext together at most 64 KiB"`
 	Ext            model.JSON           `json:"ext,omitempty" doc:"The application's own; the server never reads it"`
 	ReplyTo        *model.MessageID     `json:"reply_to,omitempty" nullable:"true" doc:"A message of the same conversation"`
+	Mentions       model.Mentions       `json:"mentions,omitempty" doc:"In groups: members, or all"`
 }
 
 type (
@@ -97,7 +110,7 @@ func (a *API) registerMessages(h huma.API) {
 	}, func(ctx context.Context, in *sendInput) (*sendOutput, error) {
 		d := service.Draft{
 			Sender: CallerFrom(ctx).UserID, ClientMsgID: in.Body.ClientMsgID, To: in.Body.ToUserID, Conversation: in.Body.ConversationID,
-			Type: model.MessageType(in.Body.Type), Body: in.Body.Body, Ext: in.Body.Ext,
+			Type: model.MessageType(in.Body.Type), Body: in.Body.Body, Ext: in.Body.Ext, Mentions: in.Body.Mentions,
 		}
 		if in.IdempotencyKey != "" {
 			if d.ClientMsgID != "" && d.ClientMsgID != in.IdempotencyKey {

@@ -126,10 +126,13 @@ func TestMessagesAreAsDescribed(t *testing.T) {
 	full := model.Message{
 		ID: 1, ConversationID: 2, ConversationSeq: 3, SenderID: 4, ClientMsgID: "key-\u2028<\"", Type: model.TypeText, Body: `{"text":"hi"}`, Ext: `{"a":[1]}`, ReplyTo: 5,
 		CreatedAt: 1763700000123, RecalledAt: 1763700000456,
+		Mentions: model.Mentions{6, 7}, Quote: &model.Quote{MessageID: 5, ConversationSeq: 2, SenderID: 6, Type: model.TypeFile, Text: "a \"file\".pdf"},
 	}
 	least := full
-	least.Ext, least.ReplyTo, least.RecalledAt = "", 0, 0
-	for name, m := range map[string]model.Message{"with everything": full, "with the least": least} {
+	least.Ext, least.ReplyTo, least.RecalledAt, least.Mentions, least.Quote = "", 0, 0, nil, nil
+	everybody := least
+	everybody.Mentions = model.Mentions{model.Everybody}
+	for name, m := range map[string]model.Message{"with everything": full, "with the least": least, "for everybody": everybody} {
 		var v any
 		must(t, json.Unmarshal(m.AppendJSON(nil), &v))
 		res := &huma.ValidateResult{}

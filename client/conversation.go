@@ -21,6 +21,7 @@ type Conversation struct {
 	Delivery       string         `json:"delivery"`
 	LastMessage    *Message       `json:"last_message"`
 	Unread         int64          `json:"unread"`
+	UnreadMentions int64          `json:"unread_mentions"`
 	ReadSeq        int64          `json:"read_seq"`
 	JoinedSeq      int64          `json:"joined_seq"`
 	Muted          bool           `json:"muted"`

@@ -14,6 +14,7 @@ type Draft struct {
 	Body           map[string]any `json:"body"`
 	Ext            map[string]any `json:"ext,omitempty"`
 	ReplyTo        MessageID      `json:"reply_to,omitempty"`
+	Mentions       Mentions       `json:"mentions,omitempty"`
 
 	// HeaderKey goes into the Idempotency-Key header when it isn't empty.
 	HeaderKey string `json:"-"`

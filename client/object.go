@@ -1,6 +1,9 @@
 package client
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
 // UserID names an account: decimal digits in a string.
 type UserID string
@@ -33,6 +36,42 @@ type Message struct {
 	ReplyTo         *MessageID     `json:"reply_to"`
 	CreatedAt       time.Time      `json:"created_at"`
 	RecalledAt      *time.Time     `json:"recalled_at"`
+	Mentions        Mentions       `json:"mentions"` // nil when nobody
+	Quote           *Quote         `json:"quote"`    // nil when it is no reply
+}
+
+// Mentions are the users that a message calls, or "all" alone. On the wire that is a list, or the
+// string "all".
+type Mentions []UserID
+
+// Everybody in Mentions, alone, is all members of a group.
+const Everybody UserID = "all"
+
+// MarshalJSON writes a list, or "all".
+func (m Mentions) MarshalJSON() ([]byte, error) {
+	if len(m) == 1 && m[0] == Everybody {
+		return json.Marshal(m[0])
+	}
+	return json.Marshal([]UserID(m))
+}
+
+// UnmarshalJSON reads a list, or "all".
+func (m *Mentions) UnmarshalJSON(text []byte) error {
+	if string(text) == `"all"` {
+		*m = Mentions{Everybody}
+		return nil
+	}
+	return json.Unmarshal(text, (*[]UserID)(m))
+}
+
+// Quote is what a reply shows of the message that it answers.
+type Quote struct {
+	MessageID       MessageID `json:"message_id"`
+	ConversationSeq int64     `json:"conversation_seq"`
+	SenderID        UserID    `json:"sender_id"`
+	Type            string    `json:"type"`
+	Text            string    `json:"text"`
+	Recalled        bool      `json:"recalled"`
 }
 
 // Entry is a mailbox entry.

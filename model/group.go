@@ -134,10 +134,15 @@ func (s *Store) Successor(ctx context.Context, id ConversationID, owner UserID) 
 	return list[0], nil
 }
 
-// Recall empties a message for good; its place in the order stays.
-func (s *Store) Recall(ctx context.Context, id MessageID, now Millis) error {
-	if err := s.write(ctx).Exec("UPDATE messages SET body = '{}', ext = '{}', recalled_at = ? WHERE id = ?", now, id).Error; err != nil {
+// Recall empties a message, which the caller has just read, for good, here and in the database; its
+// place in the order stays. Whom it mentioned, it does no more.
+func (s *Store) Recall(ctx context.Context, m *Message, now Millis) error {
+	if err := s.deleteMentions(ctx, m); err != nil {
+		return err
+	}
+	if err := s.write(ctx).Exec("UPDATE messages SET body = '{}', ext = '{}', mentions = '', recalled_at = ? WHERE id = ?", now, m.ID).Error; err != nil {
 		return fmt.Errorf("recall message: %w", err)
 	}
+	m.RecalledAt, m.Body, m.Ext, m.Mentions, m.Quote = now, "{}", "{}", nil, nil
 	return nil
 }

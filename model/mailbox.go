@@ -119,11 +119,17 @@ func (s *Store) Mailbox(ctx context.Context, user UserID, after int64, limit int
 	if err != nil {
 		return nil, fmt.Errorf("read mailbox: %w", err)
 	}
-	return scanAll(rows, func(r *sql.Rows) (e SeqMessage, err error) {
+	var messages []*Message
+	list, err := scanAll(rows, func(r *sql.Rows) (e SeqMessage, err error) {
 		e.Message = new(Message)
 		err = r.Scan(append([]any{&e.Seq}, e.Message.targets()...)...)
+		messages = append(messages, e.Message)
 		return e, err
 	})
+	if err != nil {
+		return nil, err
+	}
+	return list, s.FillQuotes(ctx, messages)
 }
 
 // EntryID is the message found at a mailbox seq, or 0 when the row is not there

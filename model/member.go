@@ -251,6 +251,8 @@ type View struct {
 	Member
 	Last   *Message // nil before the first message
 	Unread int64    // messages after ReadSeq that are not their own
+
+	UnreadMentions int64 // those of them that mention the member
 }
 
 // ListCursor is the place after which a list of conversations goes on: newest
@@ -313,5 +315,8 @@ func (s *Store) fillView(ctx context.Context, v *View) error {
 	if err := s.read(ctx).Raw("SELECT COUNT(*) FROM messages WHERE conversation_id = ? AND conversation_seq > ? AND conversation_seq <= ? AND sender_id <> ?", v.Conversation.ID, from, v.Head, v.UserID).Row().Scan(&v.Unread); err != nil {
 		return fmt.Errorf("count unread: %w", err)
 	}
-	return nil
+	if v.Kind == Group && v.Unread > 0 {
+		v.UnreadMentions, err = s.unreadMentions(ctx, v.Conversation.ID, v.UserID, from, v.Head)
+	}
+	return err
 }

@@ -41,7 +41,9 @@ type Message struct {
 	ReplyTo         MessageID      `json:"reply_to"`
 	CreatedAt       Millis         `json:"created_at"`
 	RecalledAt      Millis         `json:"recalled_at"`
-	SenderSeq       int64          `json:"-"` // its seq in the sender's own mailbox; 0 in a log conversation
+	Mentions        Mentions       `json:"mentions,omitempty"`
+	Quote           *Quote         `json:"quote,omitempty"` // of what ReplyTo names; not kept, FillQuotes reads it
+	SenderSeq       int64          `json:"-"`               // its seq in the sender's own mailbox; 0 in a log conversation
 }
 
 // AppendJSON appends the message as the contract shows it. It is written by hand
@@ -75,11 +77,21 @@ func (m *Message) AppendJSON(b []byte) []byte {
 	b = m.CreatedAt.Time().AppendFormat(b, TimeFormat)
 	b = append(b, '"')
 	if m.RecalledAt == 0 {
-		return append(b, `,"recalled_at":null}`...)
+		b = append(b, `,"recalled_at":null`...)
+	} else {
+		b = append(b, `,"recalled_at":"`...)
+		b = m.RecalledAt.Time().AppendFormat(b, TimeFormat)
+		b = append(b, '"')
 	}
-	b = append(b, `,"recalled_at":"`...)
-	b = m.RecalledAt.Time().AppendFormat(b, TimeFormat)
-	return append(b, `"}`...)
+	if len(m.Mentions) > 0 {
+		b = append(b, `,"mentions":`...)
+		b = m.Mentions.AppendJSON(b)
+	}
+	if m.Quote != nil { // last: see EmptyQuote
+		b = append(b, `,"quote":`...)
+		b = m.Quote.appendJSON(b)
+	}
+	return append(b, '}')
 }
 
 // MarshalJSON is AppendJSON.
@@ -92,12 +104,17 @@ func appendObject(b []byte, j JSON) []byte {
 	return append(b, j...)
 }
 
-// appendString appends s as a JSON string. Keys are visible ASCII (see
-// ValidClientMsgID), where only the quote and the backslash need care.
+// appendString appends s, which is UTF-8, as a JSON string: the quotation mark, the backslash
+// and control characters are escaped.
 func appendString(b []byte, s string) []byte {
+	const hex = "0123456789abcdef"
 	b = append(b, '"')
 	for i := range len(s) {
-		if s[i] == '"' || s[i] == '\\' {
+		switch c := s[i]; {
+		case c < ' ':
+			b = append(b, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
+			continue
+		case c == '"' || c == '\\':
 			b = append(b, '\\')
 		}
 		b = append(b, s[i])
@@ -236,21 +253,21 @@ func scanAll[T any](rows *sql.Rows, scan func(*sql.Rows) (T, error)) (list []T, 
 // same transaction.
 func (s *Store) InsertMessages(ctx context.Context, list []*Message) error {
 	return chunks(list, s.rows(rowsPerStatement), func(part []*Message) error {
-		args := make([]any, 0, 11*len(part))
+		args := make([]any, 0, 12*len(part))
 		for _, m := range part {
-			args = append(args, m.ConversationID, m.ConversationSeq, m.ID, m.SenderID, m.ClientMsgID, string(m.Type), string(m.Body), string(m.Ext), m.ReplyTo, m.CreatedAt, m.SenderSeq)
+			args = append(args, m.ConversationID, m.ConversationSeq, m.ID, m.SenderID, m.ClientMsgID, string(m.Type), string(m.Body), string(m.Ext), m.ReplyTo, m.CreatedAt, m.SenderSeq, m.Mentions.column())
 		}
-		if err := s.write(ctx).Exec("INSERT INTO messages (conversation_id, conversation_seq, id, sender_id, client_msg_id, type, body, ext, reply_to, created_at, sender_seq) VALUES "+values(len(part), 11), args...).Error; err != nil {
+		if err := s.write(ctx).Exec("INSERT INTO messages (conversation_id, conversation_seq, id, sender_id, client_msg_id, type, body, ext, reply_to, created_at, sender_seq, mentions) VALUES "+values(len(part), 12), args...).Error; err != nil {
 			return fmt.Errorf("insert messages: %w", err)
 		}
 		return nil
 	})
 }
 
-const messageColumns = "m.id, m.conversation_id, m.conversation_seq, m.sender_id, m.client_msg_id, m.type, m.body, m.ext, m.reply_to, m.created_at, m.recalled_at, m.sender_seq"
+const messageColumns = "m.id, m.conversation_id, m.conversation_seq, m.sender_id, m.client_msg_id, m.type, m.body, m.ext, m.reply_to, m.created_at, m.recalled_at, m.sender_seq, m.mentions"
 
 func (m *Message) targets() []any {
-	return []any{&m.ID, &m.ConversationID, &m.ConversationSeq, &m.SenderID, &m.ClientMsgID, &m.Type, &m.Body, &m.Ext, &m.ReplyTo, &m.CreatedAt, &m.RecalledAt, &m.SenderSeq}
+	return []any{&m.ID, &m.ConversationID, &m.ConversationSeq, &m.SenderID, &m.ClientMsgID, &m.Type, &m.Body, &m.Ext, &m.ReplyTo, &m.CreatedAt, &m.RecalledAt, &m.SenderSeq, &m.Mentions}
 }
 
 func scanMessage(r *sql.Rows) (m *Message, err error) {
@@ -271,7 +288,7 @@ func (s *Store) Messages(ctx context.Context, ids []MessageID) (list []*Message,
 		list = append(list, found...)
 		return err
 	})
-	return list, err
+	return s.quoted(ctx, list, err)
 }
 
 // MessageByID is one message, or CodeNotFound.
@@ -300,7 +317,8 @@ func (s *Store) History(ctx context.Context, id ConversationID, after, before, u
 	if err != nil {
 		return nil, fmt.Errorf("read history: %w", err)
 	}
-	return scanAll(rows, scanMessage)
+	list, err := scanAll(rows, scanMessage)
+	return s.quoted(ctx, list, err)
 }
 
 // Interface checks.

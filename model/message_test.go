@@ -51,10 +51,11 @@ func historyPages(t *testing.T, s *Store) {
 
 	// What people write comes back as it was, whatever the dialect makes of text.
 	text := JSON(`{"text":"` + strings.Repeat("ß€😀\\u0000'\\\"; -- ", 2_000) + `"}`)
-	odd := &Message{ID: newMessageID(), ConversationID: id, ConversationSeq: 7, SenderID: a, ClientMsgID: `a'b"c\d`, Type: TypeText, Body: text, Ext: `{"a":1}`, ReplyTo: ids[0], CreatedAt: now}
+	odd := &Message{ID: newMessageID(), ConversationID: id, ConversationSeq: 7, SenderID: a, ClientMsgID: `a'b"c\d`, Type: TypeText, Body: text, Ext: `{"a":1}`, ReplyTo: ids[0], Mentions: Mentions{b, a}, CreatedAt: now}
 	ok(t, s.InsertMessages(ctx, []*Message{odd}))
 	back, err := s.MessageByID(ctx, odd.ID)
 	ok(t, err)
+	odd.Quote = &Quote{MessageID: ids[0], ConversationSeq: 1, SenderID: a, Type: TypeText, Text: "hi"}
 	if diff := cmp.Diff(odd, back); diff != "" {
 		t.Error(diff)
 	}
@@ -66,6 +67,8 @@ func TestMessageJSON(t *testing.T) {
 	for _, m := range []Message{
 		{ID: 1<<63 - 1, ConversationID: 2, ConversationSeq: 3, SenderID: 4, ClientMsgID: `k"\~!`, Type: TypeText, Body: `{"text":"ä"}`, Ext: `{"x":[1]}`, CreatedAt: now + 7},
 		{ID: 1, ConversationID: 2, ConversationSeq: 3, SenderID: 4, ClientMsgID: "k", Type: TypeCustom, ReplyTo: 9, CreatedAt: now, RecalledAt: now + 1},
+		{ID: 1, ConversationID: 2, ConversationSeq: 3, SenderID: 4, ClientMsgID: "k", Type: TypeText, Body: `{"text":"@all"}`, Ext: "{}", CreatedAt: now, Mentions: Mentions{Everybody}},
+		{ID: 1, ConversationID: 2, ConversationSeq: 3, SenderID: 4, ClientMsgID: "k", Type: TypeText, Body: `{"text":"@you"}`, Ext: "{}", ReplyTo: 9, CreatedAt: now, Mentions: Mentions{7, 1<<63 - 1}, Quote: &Quote{MessageID: 9, ConversationSeq: 2, SenderID: 7, Type: TypeText, Text: "\x00\x1f\x7f\n\"\\ <ä\u2028😀>"}},
 	} {
 		text, err := json.Marshal(m)
 		ok(t, err)
@@ -80,7 +83,16 @@ func TestMessageJSON(t *testing.T) {
 				t.Errorf("no %s in %s", name, text)
 			}
 		}
-		want(t, "fields", len(fields), 11)
+		expected := 11
+		for name, there := range map[string]bool{"mentions": m.Mentions != nil, "quote": m.Quote != nil} {
+			if _, is := fields[name]; is != there {
+				t.Errorf("%s: there is %t in %s", name, is, text)
+			}
+			if there {
+				expected++
+			}
+		}
+		want(t, "fields", len(fields), expected)
 		if m.ReplyTo == 0 {
 			delete(fields, "reply_to")
 		}

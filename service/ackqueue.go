@@ -140,9 +140,7 @@ func (q *AckQueue) Overdue(now time.Time, timeout time.Duration, limit int) (lis
 			continue
 		}
 		if q.recalled.Len() > 0 {
-			if now, gone := q.recalled.Peek(messagePrefix(p.message)); gone {
-				p.message = now
-			}
+			p.message = q.withoutRecalled(p.message)
 		}
 		list = append(list, Due{Session: key.session, Conversation: key.conversation, Seq: key.seq, Attempt: p.attempt, Message: p.message})
 		p.attempt++
@@ -150,6 +148,15 @@ func (q *AckQueue) Overdue(now time.Time, timeout time.Duration, limit int) (lis
 		q.lru.Get(key) // to the young end
 	}
 	return list
+}
+
+// withoutRecalled is a message as it is to be pushed again: without its content, or that of its
+// quote, when they were recalled.
+func (q *AckQueue) withoutRecalled(message []byte) []byte {
+	if now, gone := q.recalled.Peek(messagePrefix(message)); gone {
+		return now
+	}
+	return model.EmptyQuote(message, q.recalled.Contains)
 }
 
 // Len is how many pushes wait for their ack.

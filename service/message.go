@@ -40,6 +40,7 @@ type Draft struct {
 	Type         model.MessageType
 	Body, Ext    model.JSON
 	ReplyTo      model.MessageID // 0: none
+	Mentions     model.Mentions  // in groups; nil: none
 }
 
 // Sent is the answer to a send.
@@ -70,7 +71,7 @@ func (m *Messages) send(ctx context.Context, d Draft) (sent Sent, err error) {
 		return Sent{}, err
 	}
 	hash := contentHash(msg)
-	if refusal := audience.MaySend(d.Sender, model.MillisOf(m.clock())); refusal != nil {
+	if refusal := m.refusal(audience, d); refusal != nil {
 		// What was accepted before a block stays accepted: its repeat gets its answer.
 		if sent, err := m.earlier(ctx, d, hash, 0); model.CodeOf(err) != model.CodeNotFound {
 			return sent, err
@@ -116,6 +117,9 @@ func (m *Messages) prepare(ctx context.Context, d Draft) (*model.Message, *model
 	if err != nil {
 		return nil, nil, err
 	}
+	if err := checkMentions(d.Mentions); err != nil {
+		return nil, nil, err
+	}
 	conversation := d.Conversation
 	if d.To != 0 {
 		if conversation, err = m.conversations.Direct(ctx, d.Sender, d.To); err != nil {
@@ -126,7 +130,7 @@ func (m *Messages) prepare(ctx context.Context, d Draft) (*model.Message, *model
 	if err != nil {
 		return nil, nil, err
 	}
-	if audience.MaySend(d.Sender, model.MillisOf(m.clock())) != nil { // perhaps only the cached audience is old
+	if m.refusal(audience, d) != nil { // perhaps only the cached audience is old
 		if audience, err = m.audiences.Refresh(ctx, conversation); err != nil {
 			return nil, nil, err
 		}
@@ -140,8 +144,16 @@ func (m *Messages) prepare(ctx context.Context, d Draft) (*model.Message, *model
 	if err != nil {
 		return nil, nil, err
 	}
-	msg := &model.Message{ID: model.MessageID(id), ConversationID: conversation, SenderID: d.Sender, ClientMsgID: d.ClientMsgID, Type: d.Type, Body: body, Ext: ext, ReplyTo: d.ReplyTo}
+	msg := &model.Message{ID: model.MessageID(id), ConversationID: conversation, SenderID: d.Sender, ClientMsgID: d.ClientMsgID, Type: d.Type, Body: body, Ext: ext, ReplyTo: d.ReplyTo, Mentions: d.Mentions}
 	return msg, audience, nil
+}
+
+// refusal is why an audience does not take a draft, or nil.
+func (m *Messages) refusal(audience *model.Audience, d Draft) error {
+	if err := audience.MaySend(d.Sender, model.MillisOf(m.clock())); err != nil {
+		return err
+	}
+	return mayMention(audience, d.Mentions)
 }
 
 // checkReply is CodeNotFound unless the sender sees the message in this conversation. Who
@@ -180,6 +192,9 @@ func contentHash(m *model.Message) []byte {
 	for _, part := range []string{string(m.Type), string(m.Body), string(m.Ext)} {
 		b = binary.BigEndian.AppendUint32(b, uint32(len(part)))
 		b = append(b, part...)
+	}
+	if len(m.Mentions) > 0 {
+		b = m.Mentions.AppendJSON(b)
 	}
 	sum := sha256.Sum256(b)
 	return sum[:16]

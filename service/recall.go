@@ -42,8 +42,7 @@ func (m *Messages) Recall(ctx context.Context, me model.UserID, id model.Message
 		if err := m.mayRecall(c, member, target); err != nil {
 			return err
 		}
-		target.RecalledAt, target.Body, target.Ext = model.MillisOf(m.clock()), "{}", "{}"
-		return tx.Recall(ctx, id, target.RecalledAt)
+		return tx.Recall(ctx, target, model.MillisOf(m.clock()))
 	})
 	if errors.Is(err, errNothing) {
 		return target, nil

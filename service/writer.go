@@ -359,18 +359,24 @@ func (w *Writer) place(ctx context.Context, tx *model.Store, fresh []*send, now 
 	if len(refused) > 0 {
 		return refused // rolled back: the seqs were never taken
 	}
+	messages := make([]*model.Message, len(fresh))
+	for i, s := range fresh {
+		messages[i] = s.msg
+	}
+	if err := tx.FillQuotes(ctx, messages); err != nil { // under the lock: recalls have been, or come after
+		return err
+	}
 	users := countMailboxes(fresh) // after the check above: audiences may have changed
 	mailboxes, err := tx.AdvanceMailboxes(ctx, users)
 	if err != nil {
 		return err
 	}
-	messages := make([]*model.Message, len(fresh))
 	var entries []model.Entry
 	nextConversation := firstOf(conversations, func(c model.ConversationCount) (model.ConversationID, int64) {
 		return c.ID, heads[c.ID].Head - c.Count
 	})
 	nextMailbox := firstOf(users, func(c model.UserCount) (model.UserID, int64) { return c.UserID, mailboxes[c.UserID] - c.Count })
-	for i, s := range fresh {
+	for _, s := range fresh {
 		nextConversation[s.msg.ConversationID]++
 		s.msg.ConversationSeq = nextConversation[s.msg.ConversationID]
 		s.msg.CreatedAt = now
@@ -378,10 +384,12 @@ func (w *Writer) place(ctx context.Context, tx *model.Store, fresh []*send, now 
 			nextMailbox[user]++
 			return nextMailbox[user]
 		})
-		messages[i] = s.msg
 		entries = append(entries, s.entries...)
 	}
 	if err := tx.InsertMessages(ctx, messages); err != nil {
+		return err
+	}
+	if err := tx.InsertMentions(ctx, messages); err != nil {
 		return err
 	}
 	return tx.InsertEntries(ctx, entries)

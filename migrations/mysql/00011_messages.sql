@@ -12,6 +12,7 @@ CREATE TABLE IF NOT EXISTS messages (
     reply_to         BIGINT NOT NULL DEFAULT 0,
     created_at       BIGINT NOT NULL DEFAULT 0,
     recalled_at      BIGINT NOT NULL DEFAULT 0,
+    mentions         VARCHAR(1200) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT '',
     PRIMARY KEY (conversation_id, conversation_seq),
     UNIQUE KEY uq_messages_id (id)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;

@@ -12,6 +12,7 @@ CREATE TABLE IF NOT EXISTS messages (
     reply_to         INTEGER NOT NULL DEFAULT 0,
     created_at       INTEGER NOT NULL DEFAULT 0,
     recalled_at      INTEGER NOT NULL DEFAULT 0,
+    mentions         TEXT NOT NULL DEFAULT '',
     PRIMARY KEY (conversation_id, conversation_seq)
 ) WITHOUT ROWID;
 CREATE UNIQUE INDEX IF NOT EXISTS uq_messages_id ON messages (id);

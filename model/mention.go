@@ -1,0 +1,129 @@
+package model
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+)
+
+// MaxMentions bounds the users that one message mentions by name.
+const MaxMentions = 50
+
+// Everybody stands in Mentions, alone, for all members; no user has this id.
+const Everybody UserID = 0
+
+// Mentions are the members whom a message calls by name, in the order given: 1 to
+// MaxMentions distinct users, or Everybody alone. nil is nobody. In JSON they are a list of ids, or
+// "all"; the database keeps that text, and "" for nobody.
+type Mentions []UserID
+
+// Everybody says whether all members are mentioned.
+func (m Mentions) Everybody() bool { return len(m) == 1 && m[0] == Everybody }
+
+// AppendJSON appends them as the contract shows them.
+func (m Mentions) AppendJSON(b []byte) []byte {
+	if m.Everybody() {
+		return append(b, `"all"`...)
+	}
+	b = append(b, '[')
+	for i, user := range m {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, '"')
+		b = strconv.AppendInt(b, int64(user), 10)
+		b = append(b, '"')
+	}
+	return append(b, ']')
+}
+
+// MarshalJSON is AppendJSON.
+func (m Mentions) MarshalJSON() ([]byte, error) { return m.AppendJSON(nil), nil }
+
+// UnmarshalJSON reads "all", a list of ids, or null.
+func (m *Mentions) UnmarshalJSON(text []byte) error {
+	if string(text) == `"all"` {
+		*m = Mentions{Everybody}
+		return nil
+	}
+	var users []UserID
+	if err := json.Unmarshal(text, &users); err != nil {
+		return fmt.Errorf(`want "all" or a list of user ids: %w`, err)
+	}
+	*m = users
+	return nil
+}
+
+// column is what the database keeps.
+func (m Mentions) column() string {
+	if len(m) == 0 {
+		return ""
+	}
+	return string(m.AppendJSON(nil))
+}
+
+// Scan reads what the database keeps.
+func (m *Mentions) Scan(column any) error {
+	*m = nil
+	switch text := column.(type) {
+	case string:
+		if text != "" {
+			return m.UnmarshalJSON([]byte(text))
+		}
+	case []byte:
+		if len(text) > 0 {
+			return m.UnmarshalJSON(text)
+		}
+	default:
+		return fmt.Errorf("mentions are kept as text, not as %T", column)
+	}
+	return nil
+}
+
+// InsertMentions notes whom messages mention, so that it can be counted. Their places in the
+// order were taken in this same transaction. Without mentions it executes nothing.
+func (s *Store) InsertMentions(ctx context.Context, list []*Message) error {
+	type row struct {
+		message *Message
+		user    UserID
+	}
+	var rows []row
+	for _, m := range list {
+		for _, user := range m.Mentions {
+			rows = append(rows, row{m, user})
+		}
+	}
+	return chunks(rows, s.rows(10*rowsPerStatement), func(part []row) error {
+		args := make([]any, 0, 4*len(part))
+		for _, r := range part {
+			args = append(args, r.message.ConversationID, r.user, r.message.ConversationSeq, r.message.SenderID)
+		}
+		if err := s.write(ctx).Exec("INSERT INTO mentions (conversation_id, user_id, conversation_seq, sender_id) VALUES "+values(len(part), 4), args...).Error; err != nil {
+			return fmt.Errorf("insert mentions: %w", err)
+		}
+		return nil
+	})
+}
+
+// deleteMentions forgets whom a message mentions.
+func (s *Store) deleteMentions(ctx context.Context, m *Message) error {
+	if len(m.Mentions) == 0 {
+		return nil
+	}
+	if err := s.write(ctx).Exec("DELETE FROM mentions WHERE conversation_id = ? AND user_id IN ? AND conversation_seq = ?", m.ConversationID, []UserID(m.Mentions), m.ConversationSeq).Error; err != nil {
+		return fmt.Errorf("delete mentions: %w", err)
+	}
+	return nil
+}
+
+// unreadMentions counts the messages of others in (after, upTo] of a conversation that
+// mention a user, by name or as everybody.
+func (s *Store) unreadMentions(ctx context.Context, id ConversationID, user UserID, after, upTo int64) (n int64, err error) {
+	err = s.read(ctx).Raw("SELECT COUNT(*) FROM mentions WHERE conversation_id = ? AND user_id IN (?, ?) AND conversation_seq > ? AND conversation_seq <= ? AND sender_id <> ?",
+		id, Everybody, user, after, upTo, user).Row().Scan(&n)
+	if err != nil {
+		return 0, fmt.Errorf("count unread mentions: %w", err)
+	}
+	return n, nil
+}
