@@ -176,6 +176,7 @@ func checkGroupName(name string) error {
 // under the lock.
 func (g *Groups) change(ctx context.Context, me model.UserID, id model.ConversationID, n *notice, do func(tx *model.Store, c *model.Conversation, role string) error) (Committed, error) {
 	msg := &model.Message{ConversationID: id, SenderID: me, Type: model.TypeNotice, Body: n.body(), Ext: "{}"}
+	inside := false
 	done, err := g.writer.Change(ctx, msg, func(tx *model.Store, c *model.Conversation) error {
 		roles, err := tx.ActiveMembers(ctx, id, []model.UserID{me})
 		if err != nil {
@@ -185,12 +186,16 @@ func (g *Groups) change(ctx context.Context, me model.UserID, id model.Conversat
 		if !member || c.Kind != model.Group || c.DissolvedAt != 0 {
 			return model.NotFound("group")
 		}
+		inside = true
 		if err := do(tx, c, role); err != nil {
 			return err
 		}
 		msg.Body = n.body() // do may have filled it in
 		return nil
 	})
+	if !inside && model.CodeOf(err) == model.CodeNotFound { // in the same words, whether there is such a conversation or not
+		return done, model.NotFound("group")
+	}
 	if err != nil {
 		return done, err
 	}
@@ -271,7 +276,7 @@ func (g *Groups) Update(ctx context.Context, me model.UserID, id model.Conversat
 // Get is a group as one of its members sees it.
 func (g *Groups) Get(ctx context.Context, me model.UserID, id model.ConversationID) (*model.View, error) {
 	v, err := g.conversations.Get(ctx, me, id)
-	if err == nil && v.Kind != model.Group {
+	if (err == nil && v.Kind != model.Group) || model.CodeOf(err) == model.CodeNotFound {
 		return nil, model.NotFound("group")
 	}
 	return v, err
