@@ -104,7 +104,7 @@ type serveCommand struct{}
 
 // Run serves until the signal.
 func (serveCommand) Run(ctx context.Context, c *config.Config) error {
-	if err := c.Validate(); err != nil {
+	if err := c.Check(); err != nil {
 		return fmt.Errorf("the configuration has mistakes:\n%w", err)
 	}
 	s, err := newServer(ctx, c)

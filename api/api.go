@@ -39,10 +39,10 @@ type Deps struct {
 	Ready         Ready
 
 	Log            *slog.Logger
-	Metrics        http.Handler // nil: metrics are elsewhere
-	AllowedOrigins []string     // of browsers, beside the server's own
-	TrustedProxies []string     // whose X-Forwarded-For is believed
-	RateLimit      bool
+	Metrics        http.Handler    // nil: metrics are elsewhere
+	AllowedOrigins []string        // of browsers, beside the server's own
+	TrustedProxies []string        // whose X-Forwarded-For is believed
+	Limits         *service.Limits // nil: nothing is limited
 	Version        string
 }
 
@@ -51,7 +51,6 @@ type API struct {
 	deps     Deps
 	engine   *gin.Engine
 	huma     huma.API
-	limits   *limits
 	draining atomic.Bool
 	origins  map[string]bool
 	log      *slog.Logger
@@ -63,7 +62,7 @@ func New(deps Deps) (*API, error) {
 	if deps.Auth == nil || deps.Users == nil || deps.Blocks == nil || deps.IDs == nil || deps.Ready == nil || deps.Log == nil {
 		return nil, fmt.Errorf("api: Auth, Users, Blocks, IDs, Ready and Log are needed")
 	}
-	a := &API{deps: deps, engine: gin.New(), limits: newLimits(deps.RateLimit), origins: originSet(deps.AllowedOrigins), log: deps.Log, request: newRequestNames()}
+	a := &API{deps: deps, engine: gin.New(), origins: originSet(deps.AllowedOrigins), log: deps.Log, request: newRequestNames()}
 	a.engine.HandleMethodNotAllowed = true
 	a.engine.RedirectTrailingSlash = false // a redirect is no answer to a POST
 	if err := a.engine.SetTrustedProxies(deps.TrustedProxies); err != nil {
@@ -84,6 +83,7 @@ func New(deps Deps) (*API, error) {
 		a.registerMailbox,
 		a.registerConversations,
 		a.registerConversationExtras,
+		a.registerReceipts,
 		a.registerGroups,
 		a.registerMutes,
 		a.registerDevices,
@@ -99,8 +99,18 @@ func New(deps Deps) (*API, error) {
 	return a, nil
 }
 
-// Handler serves everything.
-func (a *API) Handler() http.Handler { return a.engine }
+// Handler serves everything. HEAD is answered as GET without the body, which net/http leaves out
+// (RFC 9110, section 9.3.2): monitors ask like that.
+func (a *API) Handler() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodHead && r.URL.Path != streamPath {
+			get := *r // the server decides by the method of the original
+			get.Method = http.MethodGet
+			r = &get
+		}
+		a.engine.ServeHTTP(w, r)
+	})
+}
 
 // Drain makes new sockets go elsewhere: the first step of an orderly end.
 func (a *API) Drain() { a.draining.Store(true) }

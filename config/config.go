@@ -34,29 +34,44 @@ type Config struct {
 	AllowedOrigins []string `name:"allowed-origins" env:"ACKBOX_ALLOWED_ORIGINS" help:"Origins of browsers beside the server's own, e.g. https://app.example.com."`
 	TrustedProxies []string `name:"trusted-proxies" env:"ACKBOX_TRUSTED_PROXIES" help:"Addresses or networks of proxies whose X-Forwarded-For is believed."`
 
-	AckTimeout        time.Duration `name:"ack-timeout" env:"ACKBOX_ACK_TIMEOUT" default:"3s" help:"How long a push waits for its ack before it is pushed again."`
-	AckMaxAttempts    int           `name:"ack-max-attempts" env:"ACKBOX_ACK_MAX_ATTEMPTS" default:"5" help:"Pushes of one entry before its socket is closed with 4008."`
-	AckQueueSize      int           `name:"ack-queue-size" env:"ACKBOX_ACK_QUEUE_SIZE" default:"200000" help:"Un-acked pushes that this node remembers; older ones fall back on the mailbox."`
-	MailboxGroupLimit int           `name:"mailbox-group-limit" env:"ACKBOX_MAILBOX_GROUP_LIMIT" default:"100" help:"Members up to which a message is copied into each mailbox."`
-	GroupMaxMembers   int           `name:"group-max-members" env:"ACKBOX_GROUP_MAX_MEMBERS" default:"10000" help:"Largest group."`
-	IdempotencyWindow time.Duration `name:"idempotency-window" env:"ACKBOX_IDEMPOTENCY_WINDOW" default:"1s" help:"How long the Redis window holds a key that is being sent."`
-	RecallWindow      time.Duration `name:"recall-window" env:"ACKBOX_RECALL_WINDOW" default:"2m" help:"How long a sender may recall a message."`
-	SweepInterval     time.Duration `name:"sweep-interval" env:"ACKBOX_SWEEP_INTERVAL" default:"5s" help:"How often this node's sessions are compared with their mailboxes."`
-	Heartbeat         time.Duration `name:"heartbeat" env:"ACKBOX_HEARTBEAT" default:"25s" help:"How often a socket gets a ping frame."`
-	DrainDelay        time.Duration `name:"drain-delay" env:"ACKBOX_DRAIN_DELAY" default:"0s" help:"At a stop, how long /readyz says 503 while requests are still taken: give a load balancer time to see it."`
-	AccessTokenTTL    time.Duration `name:"access-token-ttl" env:"ACKBOX_ACCESS_TOKEN_TTL" default:"15m" help:"Life of an access token."`
-	RefreshTokenTTL   time.Duration `name:"refresh-token-ttl" env:"ACKBOX_REFRESH_TOKEN_TTL" default:"720h" help:"Life of a refresh token."`
-	RateLimit         string        `name:"rate-limit" env:"ACKBOX_RATE_LIMIT" default:"on" help:"on or off."`
-	LogLevel          string        `name:"log-level" env:"ACKBOX_LOG_LEVEL" default:"info" help:"debug, info, warn or error."`
-	AdminUsername     string        `name:"admin-username" env:"ACKBOX_ADMIN_USERNAME" help:"First admin account, made at start when it does not exist."`
-	AdminPassword     string        `name:"admin-password" env:"ACKBOX_ADMIN_PASSWORD" help:"Its password, 10 to 128 characters."`
+	AckTimeout            time.Duration `name:"ack-timeout" env:"ACKBOX_ACK_TIMEOUT" default:"3s" help:"How long a push waits for its ack before it is pushed again."`
+	AckMaxAttempts        int           `name:"ack-max-attempts" env:"ACKBOX_ACK_MAX_ATTEMPTS" default:"5" help:"Pushes of one entry before its socket is closed with 4008."`
+	AckQueueSize          int           `name:"ack-queue-size" env:"ACKBOX_ACK_QUEUE_SIZE" default:"200000" help:"Un-acked pushes that this node remembers; older ones fall back on the mailbox."`
+	MailboxGroupLimit     int           `name:"mailbox-group-limit" env:"ACKBOX_MAILBOX_GROUP_LIMIT" default:"100" help:"Members up to which a message is copied into each mailbox."`
+	GroupMaxMembers       int           `name:"group-max-members" env:"ACKBOX_GROUP_MAX_MEMBERS" default:"10000" help:"Largest group."`
+	ReceiptsMaxMembers    int           `name:"receipts-max-members" env:"ACKBOX_RECEIPTS_MAX_MEMBERS" default:"500" help:"Members up to which a group has receipts; 0: only direct conversations have them."`
+	DevicesMax            int           `name:"devices-max" env:"ACKBOX_DEVICES_MAX" default:"100" help:"Devices of a user; a new one beyond it replaces the longest unseen."`
+	IdempotencyWindow     time.Duration `name:"idempotency-window" env:"ACKBOX_IDEMPOTENCY_WINDOW" default:"1s" help:"How long the Redis window holds a key that is being sent."`
+	RecallWindow          time.Duration `name:"recall-window" env:"ACKBOX_RECALL_WINDOW" default:"2m" help:"How long a sender may recall a message."`
+	SweepInterval         time.Duration `name:"sweep-interval" env:"ACKBOX_SWEEP_INTERVAL" default:"5s" help:"How often this node's sessions are compared with their mailboxes."`
+	Heartbeat             time.Duration `name:"heartbeat" env:"ACKBOX_HEARTBEAT" default:"25s" help:"How often a socket gets a ping frame."`
+	DrainDelay            time.Duration `name:"drain-delay" env:"ACKBOX_DRAIN_DELAY" default:"0s" help:"At a stop, how long /readyz says 503 while requests are still taken: give a load balancer time to see it."`
+	AccessTokenTTL        time.Duration `name:"access-token-ttl" env:"ACKBOX_ACCESS_TOKEN_TTL" default:"15m" help:"Life of an access token."`
+	RefreshTokenTTL       time.Duration `name:"refresh-token-ttl" env:"ACKBOX_REFRESH_TOKEN_TTL" default:"720h" help:"Life of a refresh token."`
+	RateLimit             string        `name:"rate-limit" env:"ACKBOX_RATE_LIMIT" default:"on" help:"on or off."`
+	LimitRequest          string        `name:"limit-request" env:"ACKBOX_LIMIT_REQUEST" default:"400/2s" help:"All calls with a token, by user: N/DURATION[,N/DURATION...], or off."`
+	LimitSend             string        `name:"limit-send" env:"ACKBOX_LIMIT_SEND" default:"100/5s,600/1m" help:"Sends by user."`
+	LimitSendAddress      string        `name:"limit-send-address" env:"ACKBOX_LIMIT_SEND_ADDRESS" default:"5000/5s" help:"Sends by address."`
+	LimitSendConversation string        `name:"limit-send-conversation" env:"ACKBOX_LIMIT_SEND_CONVERSATION" default:"500/5s" help:"Sends by conversation."`
+	LimitGroup            string        `name:"limit-group" env:"ACKBOX_LIMIT_GROUP" default:"20/1m,200/1h" help:"New groups by user."`
+	LimitTicket           string        `name:"limit-ticket" env:"ACKBOX_LIMIT_TICKET" default:"30/10s,300/10m" help:"WebSocket tickets by user."`
+	LimitSearch           string        `name:"limit-search" env:"ACKBOX_LIMIT_SEARCH" default:"30/10s,300/10m" help:"User searches by user."`
+	LimitTyping           string        `name:"limit-typing" env:"ACKBOX_LIMIT_TYPING" default:"20/10s" help:"Typing calls by user."`
+	LimitLogin            string        `name:"limit-login" env:"ACKBOX_LIMIT_LOGIN" default:"10/1m,60/1h" help:"Logins by account."`
+	LimitLoginAddress     string        `name:"limit-login-address" env:"ACKBOX_LIMIT_LOGIN_ADDRESS" default:"100/1m,1000/1h" help:"Logins by address."`
+	LimitRegister         string        `name:"limit-register" env:"ACKBOX_LIMIT_REGISTER" default:"10/1m,60/1h" help:"Registrations by account name."`
+	LimitRegisterAddress  string        `name:"limit-register-address" env:"ACKBOX_LIMIT_REGISTER_ADDRESS" default:"60/1m,600/1h" help:"Registrations by address."`
+	LimitRefreshAddress   string        `name:"limit-refresh-address" env:"ACKBOX_LIMIT_REFRESH_ADDRESS" default:"600/1m" help:"Refreshes by address."`
+	LogLevel              string        `name:"log-level" env:"ACKBOX_LOG_LEVEL" default:"info" help:"debug, info, warn or error."`
+	AdminUsername         string        `name:"admin-username" env:"ACKBOX_ADMIN_USERNAME" help:"First admin account, made at start when it does not exist."`
+	AdminPassword         string        `name:"admin-password" env:"ACKBOX_ADMIN_PASSWORD" help:"Its password, 10 to 128 characters."`
 }
 
 // Embedded says whether the process brings its own database and Redis.
 func (c *Config) Embedded() bool { return c.MySQLDSN == "" && len(c.RedisURL) == 0 }
 
-// Validate reports every mistake at once, each naming its variable and what to do.
-func (c *Config) Validate() error {
+// Check (not Validate: the command line would call that for every command) reports every mistake at once, each naming its variable and what to do.
+func (c *Config) Check() error {
 	var errs []error
 	bad := func(name, format string, args ...any) {
 		errs = append(errs, fmt.Errorf("%s: %s", name, fmt.Sprintf(format, args...)))
@@ -113,8 +128,19 @@ func (c *Config) Validate() error {
 			bad(name, "is %d, want at least 1", n)
 		}
 	}
+	if c.DevicesMax < 1 || c.DevicesMax > 200 {
+		bad("ACKBOX_DEVICES_MAX", "is %d, want 1 to 200", c.DevicesMax)
+	}
+	if c.ReceiptsMaxMembers < 0 {
+		bad("ACKBOX_RECEIPTS_MAX_MEMBERS", "is %d, want 0 or more", c.ReceiptsMaxMembers)
+	}
 	if c.RateLimit != "on" && c.RateLimit != "off" {
 		bad("ACKBOX_RATE_LIMIT", "is %q, want on or off", c.RateLimit)
+	}
+	for name, text := range c.Limits() {
+		if _, err := ParseRates(text); err != nil {
+			bad("ACKBOX_LIMIT_"+strings.ToUpper(name), "%s", err)
+		}
 	}
 	switch c.LogLevel {
 	case "debug", "info", "warn", "error":

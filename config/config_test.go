@@ -67,24 +67,25 @@ func clean(t *testing.T) {
 func TestDefaults(t *testing.T) {
 	clean(t)
 	c := loaded(t, "")
-	if err := c.Validate(); err != nil {
+	if err := c.Check(); err != nil {
 		t.Errorf("the defaults have mistakes: %v", err)
 	}
 	if !c.Embedded() {
 		t.Error("the default is not embedded")
 	}
 	for what, pair := range map[string][2]any{
-		"HTTPAddr":          {c.HTTPAddr, "127.0.0.1:8080"},
-		"DataDir":           {c.DataDir, "data"},
-		"AckTimeout":        {c.AckTimeout, 3 * time.Second},
-		"AckMaxAttempts":    {c.AckMaxAttempts, 5},
-		"MailboxGroupLimit": {c.MailboxGroupLimit, 100},
-		"GroupMaxMembers":   {c.GroupMaxMembers, 10_000},
-		"IdempotencyWindow": {c.IdempotencyWindow, time.Second},
-		"RecallWindow":      {c.RecallWindow, 2 * time.Minute},
-		"SweepInterval":     {c.SweepInterval, 5 * time.Second},
-		"NodeID":            {c.NodeID, int64(-1)},
-		"RateLimit":         {c.RateLimit, "on"},
+		"HTTPAddr":           {c.HTTPAddr, "127.0.0.1:8080"},
+		"DataDir":            {c.DataDir, "data"},
+		"AckTimeout":         {c.AckTimeout, 3 * time.Second},
+		"AckMaxAttempts":     {c.AckMaxAttempts, 5},
+		"MailboxGroupLimit":  {c.MailboxGroupLimit, 100},
+		"GroupMaxMembers":    {c.GroupMaxMembers, 10_000},
+		"ReceiptsMaxMembers": {c.ReceiptsMaxMembers, 500},
+		"IdempotencyWindow":  {c.IdempotencyWindow, time.Second},
+		"RecallWindow":       {c.RecallWindow, 2 * time.Minute},
+		"SweepInterval":      {c.SweepInterval, 5 * time.Second},
+		"NodeID":             {c.NodeID, int64(-1)},
+		"RateLimit":          {c.RateLimit, "on"},
 	} {
 		if !reflect.DeepEqual(pair[0], pair[1]) {
 			t.Errorf("%s: %v, want %v", what, pair[0], pair[1])
@@ -158,7 +159,7 @@ func TestYAMLOnAndOff(t *testing.T) {
 	clean(t)
 	for _, value := range []string{"off", "on"} {
 		c := loaded(t, "rate_limit: "+value+"\n")
-		if err := c.Validate(); err != nil || c.RateLimit != value {
+		if err := c.Check(); err != nil || c.RateLimit != value {
 			t.Errorf("rate_limit: %s is %q: %v", value, c.RateLimit, err)
 		}
 	}
@@ -176,15 +177,16 @@ func TestAllMistakesAtOnce(t *testing.T) {
 	c.AckTimeout, c.IdempotencyWindow, c.SweepInterval, c.Heartbeat, c.AccessTokenTTL, c.RefreshTokenTTL = 0, -1, 1, 2, 3, 4
 	c.RecallWindow, c.DrainDelay = -1, time.Hour
 	c.AckMaxAttempts, c.AckQueueSize, c.MailboxGroupLimit, c.GroupMaxMembers = 0, 0, -1, 0
+	c.ReceiptsMaxMembers = -1
 	c.RateLimit, c.LogLevel = "yes", "loud"
 	c.AdminUsername = "admin"
-	err := c.Validate()
+	err := c.Check()
 	if err == nil {
 		t.Fatal("no mistake was found")
 	}
 	for _, name := range []string{
 		"HTTP_ADDR", "ADMIN_ADDR", "REDIS_URL", "JWT_SECRET", "NODE_ID", "ALLOWED_ORIGINS", "ACK_TIMEOUT", "IDEMPOTENCY_WINDOW", "SWEEP_INTERVAL", "HEARTBEAT", "ACCESS_TOKEN_TTL",
-		"REFRESH_TOKEN_TTL", "RECALL_WINDOW", "DRAIN_DELAY", "ACK_MAX_ATTEMPTS", "ACK_QUEUE_SIZE", "MAILBOX_GROUP_LIMIT", "GROUP_MAX_MEMBERS", "RATE_LIMIT", "LOG_LEVEL", "ADMIN_USERNAME",
+		"REFRESH_TOKEN_TTL", "RECALL_WINDOW", "DRAIN_DELAY", "ACK_MAX_ATTEMPTS", "ACK_QUEUE_SIZE", "MAILBOX_GROUP_LIMIT", "GROUP_MAX_MEMBERS", "RECEIPTS_MAX_MEMBERS", "RATE_LIMIT", "LOG_LEVEL", "ADMIN_USERNAME",
 	} {
 		if !strings.Contains(err.Error(), "ACKBOX_"+name+": ") {
 			t.Errorf("ACKBOX_%s is not named", name)
@@ -219,7 +221,7 @@ func TestSecrets(t *testing.T) {
 		if c.redis != "" {
 			config.RedisURL = []string{c.redis}
 		}
-		err := config.Validate()
+		err := config.Check()
 		if (err == nil) != c.ok {
 			t.Errorf("%s: %v, want ok %t", name, err, c.ok)
 		}

@@ -58,3 +58,14 @@ func TestRefusesToStart(t *testing.T) {
 		})
 	}
 }
+
+// TestVersionNeedsNoSettings asks for the version on a machine whose settings are for serving, and wrong.
+func TestVersionNeedsNoSettings(t *testing.T) {
+	t.Parallel()
+	cmd := exec.CommandContext(within(t, patience), testenv.Binary(t), "version")
+	cmd.Env = []string{"PATH=/usr/bin:/bin", "ACKBOX_JWT_SECRET=short", "ACKBOX_RATE_LIMIT=sometimes"}
+	output, err := cmd.CombinedOutput()
+	if err != nil || !strings.HasPrefix(string(output), "ackbox ") {
+		t.Fatalf("got %v: %s", err, output)
+	}
+}

@@ -42,6 +42,13 @@ func healthAndDocs(t *testing.T, s *system) {
 		}
 	}
 
+	for path, want := range map[string]int{"/healthz": http.StatusOK, "/readyz": http.StatusOK, "/docs": http.StatusOK, "/v1/users/me": http.StatusUnauthorized, "/v1/ws": http.StatusMethodNotAllowed, "/nowhere": http.StatusNotFound} {
+		answer, err := s.client.Do(within(t, patience), client.Request{Method: http.MethodHead, Path: path})
+		if err != nil || answer.Status != want || len(answer.Body) != 0 {
+			t.Errorf("HEAD %s: %d, %d bytes, %v; want %d and no body", path, answer.Status, len(answer.Body), err, want)
+		}
+	}
+
 	docs := s.get(t, "/docs")
 	if got := docs.Header.Get("Content-Type"); !strings.HasPrefix(got, "text/html") {
 		t.Errorf("/docs is %q, want text/html", got)

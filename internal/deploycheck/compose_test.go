@@ -171,7 +171,7 @@ func TestComposeSettingsAreValid(t *testing.T) {
 	if _, err := parser.Parse(nil); err != nil {
 		t.Fatal(err)
 	}
-	if err := settings.Validate(); err != nil {
+	if err := settings.Check(); err != nil {
 		t.Error(err)
 	}
 	if settings.Embedded() || len(settings.AllowedOrigins) != 0 {
