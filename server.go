@@ -232,7 +232,7 @@ func (s *server) buildCore(ctx context.Context) (err error) {
 		return err
 	}
 	s.delivery.SetAudiences(audiences)
-	s.acker = service.NewAcker(s.store, s.delivery, clock, s.log)
+	s.acker = service.NewAcker(s.store, s.delivery, c.DevicesMax, clock, s.log)
 	s.onClose("acks", s.acker.Stop)
 	s.writer = service.NewWriter(s.store, s.ids, audiences, clock, s.log, s.delivery.Committed)
 	s.onClose("writer", s.writer.Stop)
@@ -271,7 +271,7 @@ func (s *server) buildParts(ctx context.Context, audiences *service.Audiences, c
 		Messages:  service.NewMessages(s.store, s.ids, s.window, s.writer, audiences, conversations, s.config.RecallWindow, clock),
 		Mailboxes: service.NewMailboxes(s.store, s.acker, clock), Conversations: conversations,
 		Groups:  service.NewGroups(s.store, s.ids, s.writer, conversations, s.delivery, s.config.MailboxGroupLimit, s.config.GroupMaxMembers, clock),
-		Devices: service.NewDevices(s.store, s.delivery), Delivery: s.delivery, Sockets: s.hub,
+		Devices: service.NewDevices(s.store, s.auth, s.delivery), Delivery: s.delivery, Sockets: s.hub,
 		Log: s.log, AllowedOrigins: s.config.AllowedOrigins, TrustedProxies: s.config.TrustedProxies, RateLimit: s.config.RateLimit == "on", Version: version,
 	}
 	if s.config.AdminAddr == "" {

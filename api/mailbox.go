@@ -93,14 +93,14 @@ func (a *API) registerMailbox(h huma.API) {
 		OperationID: "sync-mailbox", Method: http.MethodPost, Path: "/v1/mailbox/sync", Tags: tags, DefaultStatus: http.StatusOK,
 		Summary: "Ack a page and pull the next", Description: "Acks everything up to after for the device and answers what is behind it. 409 position_lost, with nothing acked, when the mailbox has another message at after than after_id, or does not reach that far.",
 	}, func(ctx context.Context, in *syncInput) (*mailboxOutput, error) {
-		return mailboxPage(a.deps.Mailboxes.Sync(ctx, deviceKey(ctx, in.Body.DeviceID), in.Body.After, in.Body.AfterID, in.Body.Limit))
+		return mailboxPage(a.deps.Mailboxes.Sync(ctx, deviceKey(ctx, in.Body.DeviceID), CallerFrom(ctx).FamilyID, in.Body.After, in.Body.AfterID, in.Body.Limit))
 	})
 	route(h, huma.Operation{
 		OperationID: "ack-mailbox", Method: http.MethodPost, Path: "/v1/mailbox/ack", Tags: tags, DefaultStatus: http.StatusOK,
 		Summary: "Ack", Description: "Positions only move forward: repeating or going backwards changes nothing and is no error; beyond head is 409 position_lost.",
 	}, func(ctx context.Context, in *ackInput) (*ackOutput, error) {
 		b := in.Body
-		ack := service.Ack{Key: deviceKey(ctx, b.DeviceID), UpTo: b.UpTo, UpToID: b.UpToID, MessageIDs: b.MessageIDs}
+		ack := service.Ack{Key: deviceKey(ctx, b.DeviceID), Family: CallerFrom(ctx).FamilyID, UpTo: b.UpTo, UpToID: b.UpToID, MessageIDs: b.MessageIDs}
 		if b.UpTo == nil && b.UpToID != 0 {
 			return nil, model.Invalid("body.up_to", "up_to_id needs up_to", nil)
 		}

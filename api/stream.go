@@ -32,6 +32,7 @@ func (a *API) stream(c *gin.Context) {
 	}
 	err = a.deps.Sockets.Serve(c.Writer, c.Request, func(conn *ws.Conn) (ws.Session, func()) {
 		session := a.deps.Delivery.Join(conn, opening)
+		a.recheck(session)
 		return session, func() { a.deps.Delivery.Leave(session) }
 	})
 	switch {
@@ -42,6 +43,20 @@ func (a *API) stream(c *gin.Context) {
 	case err != nil: // the handshake failed and was answered
 		a.log.Debug("socket", "error", err)
 	}
+}
+
+// recheck closes a session whose login ended between the check of its token and its joining:
+// the revocation did not find it.
+func (a *API) recheck(session *service.Session) {
+	err := a.deps.Auth.Ended(session.Key.UserID, session.Family)
+	if err == nil {
+		return
+	}
+	code := service.CloseToken
+	if model.CodeOf(err) == model.CodeBanned {
+		code = service.CloseBanned
+	}
+	a.deps.Delivery.Kick(session.Key.UserID, func(s *service.Session) bool { return s == session }, code, "the session has ended")
 }
 
 func draining() error {
@@ -73,8 +88,8 @@ func (a *API) open(c *gin.Context) (o service.Opening, err error) {
 		return o, model.Invalid("header.Upgrade", "this path speaks WebSocket", c.GetHeader("Upgrade"))
 	}
 	key.UserID = caller.UserID
-	o, err = a.deps.Mailboxes.Open(c.Request.Context(), key, lastSeq, lastID)
-	o.Family, o.ExpiresAt = caller.FamilyID, caller.ExpiresAt
+	o, err = a.deps.Mailboxes.Open(c.Request.Context(), key, caller.FamilyID, lastSeq, lastID)
+	o.ExpiresAt = caller.ExpiresAt
 	return o, err
 }
 

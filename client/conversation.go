@@ -56,6 +56,7 @@ type Device struct {
 	Acked      int64     `json:"acked"`
 	Pending    int64     `json:"pending"`
 	Online     bool      `json:"online"`
+	Current    bool      `json:"current"`
 	LastSeenAt time.Time `json:"last_seen_at"`
 	CreatedAt  time.Time `json:"created_at"`
 }

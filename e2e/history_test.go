@@ -415,8 +415,9 @@ func unreadRecount(t *testing.T, s *system) {
 // devices: listed with their positions; a forgotten one is closed, and comes back as new.
 func devices(t *testing.T, s *system) {
 	alice, bob, _ := filled(t, s, 6)
-	phone, laptop := bob.openLive("phone"), bob.openLive("laptop")
-	bob.ack("phone", 4, 4)
+	bobsPhone := bob.login(s)
+	phone, laptop := bobsPhone.openLive("phone"), bob.openLive("laptop")
+	bobsPhone.ack("phone", 4, 4)
 	list := func() map[string]client.Device {
 		t.Helper()
 		devices, err := bob.Devices(within(t, patience))

@@ -42,6 +42,7 @@ func TestTwoNodes(t *testing.T) {
 		{"racing sends with one key", crossRacingKey},
 		{"a cursor reader sees no hole", func(t *testing.T, a, b *system) { raceToOneMailbox(t, []*system{a, b}, 8, 30) }},
 		{"ids are unique", crossIDs},
+		{"a device removed there is out here", crossDeviceRemoval},
 	} {
 		t.Run(behaviour.name, func(t *testing.T) {
 			t.Parallel()

@@ -76,6 +76,7 @@ var behaviours = []behaviour{
 	{"reading", reading},
 	{"unread equals a recount", unreadRecount},
 	{"devices", devices},
+	{"device removal", deviceRemoval},
 	{"recall", recall},
 	{"recall and a repeated push", recallRepeatedPush},
 	{"reply", reply},
@@ -107,6 +108,7 @@ var ownServerBehaviours = []struct {
 	{"access token expires", tokenExpiry},
 	{"limits of groups and recalls", limits},
 	{"log conversations", logConversations},
+	{"device limit", deviceLimit},
 }
 
 func TestEmbedded(t *testing.T) { runOn(t, embedded) }

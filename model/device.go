@@ -18,6 +18,7 @@ type Device struct {
 	ReceiptsFrom int64
 	LastSeenAt   Millis
 	CreatedAt    Millis
+	Family       FamilyID // the login that was last seen on it; 0: unknown
 }
 
 // NewDevice is the first state of a device in a mailbox with the given head.
@@ -48,10 +49,10 @@ type DeviceKey struct {
 	DeviceID DeviceID
 }
 
-const deviceColumns = "user_id, device_id, acked_seq, receipts_from, last_seen_at, created_at"
+const deviceColumns = "user_id, device_id, acked_seq, receipts_from, last_seen_at, created_at, family_id"
 
 func scanDevice(r *sql.Rows) (d Device, err error) {
-	err = r.Scan(&d.UserID, &d.DeviceID, &d.Acked, &d.ReceiptsFrom, &d.LastSeenAt, &d.CreatedAt)
+	err = r.Scan(&d.UserID, &d.DeviceID, &d.Acked, &d.ReceiptsFrom, &d.LastSeenAt, &d.CreatedAt, &d.Family)
 	return d, err
 }
 
@@ -99,18 +100,19 @@ func (s *Store) DevicesOf(ctx context.Context, user UserID) ([]Device, error) {
 	return scanAll(rows, scanDevice)
 }
 
-// PutDevices writes devices, sorted by key, their positions only ever forward.
+// PutDevices writes devices, sorted by key, their positions only ever forward. A Family of 0
+// leaves the login that is stored.
 func (s *Store) PutDevices(ctx context.Context, list []Device) error {
-	onDuplicate := " ON DUPLICATE KEY UPDATE acked_seq = GREATEST(acked_seq, VALUES(acked_seq)), last_seen_at = GREATEST(last_seen_at, VALUES(last_seen_at))"
+	onDuplicate := " ON DUPLICATE KEY UPDATE acked_seq = GREATEST(acked_seq, VALUES(acked_seq)), last_seen_at = GREATEST(last_seen_at, VALUES(last_seen_at)), family_id = CASE WHEN VALUES(family_id) = 0 THEN family_id ELSE VALUES(family_id) END"
 	if s.dialect == SQLite {
-		onDuplicate = " ON CONFLICT (user_id, device_id) DO UPDATE SET acked_seq = MAX(acked_seq, excluded.acked_seq), last_seen_at = MAX(last_seen_at, excluded.last_seen_at)"
+		onDuplicate = " ON CONFLICT (user_id, device_id) DO UPDATE SET acked_seq = MAX(acked_seq, excluded.acked_seq), last_seen_at = MAX(last_seen_at, excluded.last_seen_at), family_id = CASE WHEN excluded.family_id = 0 THEN family_id ELSE excluded.family_id END"
 	}
 	return chunks(list, s.rows(rowsPerStatement), func(part []Device) error {
-		args := make([]any, 0, 6*len(part))
+		args := make([]any, 0, 7*len(part))
 		for _, d := range part {
-			args = append(args, d.UserID, d.DeviceID, d.Acked, d.ReceiptsFrom, d.LastSeenAt, d.CreatedAt)
+			args = append(args, d.UserID, d.DeviceID, d.Acked, d.ReceiptsFrom, d.LastSeenAt, d.CreatedAt, d.Family)
 		}
-		if err := s.write(ctx).Exec("INSERT INTO devices ("+deviceColumns+") VALUES "+values(len(part), 6)+onDuplicate, args...).Error; err != nil {
+		if err := s.write(ctx).Exec("INSERT INTO devices ("+deviceColumns+") VALUES "+values(len(part), 7)+onDuplicate, args...).Error; err != nil {
 			return fmt.Errorf("write devices: %w", err)
 		}
 		return nil
@@ -133,19 +135,41 @@ func (s *Store) TouchDevices(ctx context.Context, keys []DeviceKey, now Millis) 
 	return nil
 }
 
-// DeleteDevice forgets a device and its positions; CodeNotFound when it is unknown.
-func (s *Store) DeleteDevice(ctx context.Context, key DeviceKey) error {
-	return s.Tx(ctx, func(tx *Store) error {
-		res := tx.write(ctx).Exec("DELETE FROM devices WHERE user_id = ? AND device_id = ?", key.UserID, key.DeviceID)
-		if res.Error != nil {
-			return fmt.Errorf("delete device: %w", res.Error)
+// DeleteDevice forgets a device and its positions and answers what it was; CodeNotFound
+// when it is unknown.
+func (s *Store) DeleteDevice(ctx context.Context, key DeviceKey) (d Device, err error) {
+	err = s.Tx(ctx, func(tx *Store) error {
+		if d, err = tx.DeviceByKey(ctx, key); err != nil {
+			return err
 		}
-		if res.RowsAffected == 0 {
-			return NotFound("device")
+		if err := tx.write(ctx).Exec("DELETE FROM devices WHERE user_id = ? AND device_id = ?", key.UserID, key.DeviceID).Error; err != nil {
+			return fmt.Errorf("delete device: %w", err)
 		}
 		err := tx.write(ctx).Exec("DELETE FROM selective_acks WHERE user_id = ? AND device_id = ?", key.UserID, key.DeviceID).Error
 		return errors.Join(err, tx.write(ctx).Exec("DELETE FROM log_positions WHERE user_id = ? AND device_id = ?", key.UserID, key.DeviceID).Error)
 	})
+	return d, err
+}
+
+// MakeRoomForDevice forgets a user's longest unseen devices until fewer than limit are left.
+func (s *Store) MakeRoomForDevice(ctx context.Context, user UserID, limit int) error {
+	var count int
+	if err := s.read(ctx).Raw("SELECT COUNT(*) FROM devices WHERE user_id = ?", user).Row().Scan(&count); err != nil {
+		return fmt.Errorf("count devices: %w", err)
+	}
+	if count < limit {
+		return nil
+	}
+	var surplus []DeviceID
+	if err := s.read(ctx).Raw("SELECT device_id FROM devices WHERE user_id = ? ORDER BY last_seen_at, device_id LIMIT ?", user, count-limit+1).Scan(&surplus).Error; err != nil {
+		return fmt.Errorf("find the longest unseen devices: %w", err)
+	}
+	for _, id := range surplus {
+		if _, err := s.DeleteDevice(ctx, DeviceKey{UserID: user, DeviceID: id}); err != nil && CodeOf(err) != CodeNotFound {
+			return err
+		}
+	}
+	return nil
 }
 
 // SelectiveAcks reads which entries above their positions at most 500 devices have

@@ -24,14 +24,16 @@ func devicesForward(t *testing.T, s *Store) {
 	wantCode(t, err, CodeNotFound)
 
 	first := NewDevice(key.UserID, key.DeviceID, 150, now)
-	want(t, "a new device", first, Device{key.UserID, key.DeviceID, 50, 50, now, now})
+	want(t, "a new device", first, Device{key.UserID, key.DeviceID, 50, 50, now, now, 0})
 	want(t, "a new device of a short mailbox", NewDevice(1, "a", 99, now).Acked, 0)
-	ok(t, s.PutDevices(ctx, []Device{first}))
+	with := first
+	with.Family = 9 // and what says nothing of a login leaves it
+	ok(t, s.PutDevices(ctx, []Device{with}))
 	for _, c := range []struct{ acked, want int64 }{{60, 60}, {55, 60}, {0, 60}, {61, 61}} {
 		d := first
 		d.Acked, d.ReceiptsFrom, d.CreatedAt, d.LastSeenAt = c.acked, 7, now+5, now-5
 		ok(t, s.PutDevices(ctx, []Device{d}))
-		want(t, "device", device(t, s, key), Device{key.UserID, key.DeviceID, c.want, 50, now, now})
+		want(t, "device", device(t, s, key), Device{key.UserID, key.DeviceID, c.want, 50, now, now, 9})
 	}
 
 	group, ctx := errgroup.WithContext(ctx)
@@ -69,16 +71,43 @@ func forgottenDevice(t *testing.T, s *Store) {
 	user := newUser()
 	for _, id := range []DeviceID{"kept", "gone"} {
 		key := DeviceKey{user, id}
-		ok(t, s.PutDevices(ctx, []Device{{UserID: user, DeviceID: id, Acked: 1}}))
+		ok(t, s.PutDevices(ctx, []Device{{UserID: user, DeviceID: id, Acked: 1, Family: 7}}))
 		ok(t, s.AddSelectiveAcks(ctx, key, []int64{3}))
 		ok(t, s.RaiseLogPositions(ctx, []DeviceLogPosition{{key, LogPosition{5, 2}}}))
 	}
-	ok(t, s.DeleteDevice(ctx, DeviceKey{user, "gone"}))
-	wantCode(t, s.DeleteDevice(ctx, DeviceKey{user, "gone"}), CodeNotFound)
+	was, err := s.DeleteDevice(ctx, DeviceKey{user, "gone"})
+	ok(t, err)
+	want(t, "its login", was.Family, 7)
+	_, err = s.DeleteDevice(ctx, DeviceKey{user, "gone"})
+	wantCode(t, err, CodeNotFound)
 	for _, table := range []string{"devices", "selective_acks", "log_positions"} {
 		want(t, "rows of "+table, number(t, s, "SELECT COUNT(*) FROM "+table+" WHERE user_id = ?", user), 1)
 	}
 	device(t, s, DeviceKey{user, "kept"})
+}
+
+// roomForDevices: the longest unseen make room, and only as many as must.
+func roomForDevices(t *testing.T, s *Store) {
+	ctx := within(t)
+	user, other := newUser(), newUser()
+	ok(t, s.PutDevices(ctx, []Device{{UserID: other, DeviceID: "oldest", LastSeenAt: 1}}))
+	for i, id := range []DeviceID{"d", "a", "c", "b"} { // seen in this order
+		ok(t, s.PutDevices(ctx, []Device{{UserID: user, DeviceID: id, LastSeenAt: now + Millis(i)}}))
+	}
+	for _, c := range []struct {
+		limit int
+		want  string
+	}{{5, "b c a d"}, {4, "b c a"}, {4, "b c a"}, {2, "b"}} {
+		ok(t, s.MakeRoomForDevice(ctx, user, c.limit))
+		list, err := s.DevicesOf(ctx, user)
+		ok(t, err)
+		var got []string
+		for _, d := range list {
+			got = append(got, string(d.DeviceID))
+		}
+		want(t, "devices, latest seen first", strings.Join(got, " "), c.want)
+	}
+	device(t, s, DeviceKey{other, "oldest"})
 }
 
 func selectiveAcks(t *testing.T, s *Store) {

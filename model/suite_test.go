@@ -69,6 +69,7 @@ func TestStore(t *testing.T) {
 			{"a pruned page at a time", pruningInPages},
 			{"devices only move forward", devicesForward},
 			{"a forgotten device", forgottenDevice},
+			{"room for devices", roomForDevices},
 			{"selective acks", selectiveAcks},
 			{"log positions", logPositions},
 			{"delivered positions", deliveredPositions},

@@ -28,6 +28,7 @@ const (
 // Ack is what a device says that it holds. A nil UpTo acks nothing cumulatively.
 type Ack struct {
 	Key           model.DeviceKey
+	Family        model.FamilyID // the login that says it; 0: not known
 	UpTo          *int64
 	UpToID        model.MessageID // 0: not checked
 	MessageIDs    []model.MessageID
@@ -40,6 +41,7 @@ type Ack struct {
 type Acker struct {
 	store    *model.Store
 	delivery *Delivery
+	devices  int // a user's most
 	clock    func() time.Time
 	log      *slog.Logger
 	queue    *batcher[*ackRequest]
@@ -55,9 +57,10 @@ type ackRequest struct {
 	done  chan struct{}
 }
 
-// NewAcker starts the worker.
-func NewAcker(store *model.Store, delivery *Delivery, clock func() time.Time, log *slog.Logger) *Acker {
-	a := &Acker{store: store, delivery: delivery, clock: clock, log: log}
+// NewAcker starts the worker. A user has at most devices of them: a new one beyond that
+// replaces the longest unseen.
+func NewAcker(store *model.Store, delivery *Delivery, devices int, clock func() time.Time, log *slog.Logger) *Acker {
+	a := &Acker{store: store, delivery: delivery, devices: devices, clock: clock, log: log}
 	a.ctx, a.cancel = context.WithCancel(context.Background())
 	a.queue = newBatcher(1, ackBatch, ackCapacity, a.run)
 	return a
@@ -185,7 +188,7 @@ func (a *Acker) commit(ctx context.Context, batch []*ackRequest) (receipts []rec
 		}
 		for _, r := range batch {
 			r.acked, r.seqs, r.err = 0, nil, nil
-			if err := state.apply(ctx, tx, r, now); err != nil {
+			if err := state.apply(ctx, tx, r, a.devices, now); err != nil {
 				return err
 			}
 		}
@@ -249,7 +252,7 @@ func (s *ackState) readPlaces(ctx context.Context, tx *model.Store, batch []*ack
 
 // apply takes one request into the state. A request that is refused is answered and
 // changes nothing; an error is the database's.
-func (s *ackState) apply(ctx context.Context, tx *model.Store, r *ackRequest, now model.Millis) error {
+func (s *ackState) apply(ctx context.Context, tx *model.Store, r *ackRequest, most int, now model.Millis) error {
 	head := s.heads[r.Key.UserID]
 	head.Floor = max(head.Floor, 1)
 	if r.UpTo != nil {
@@ -266,6 +269,9 @@ func (s *ackState) apply(ctx context.Context, tx *model.Store, r *ackRequest, no
 	}
 	device, known := s.devices[r.Key]
 	if !known {
+		if err := tx.MakeRoomForDevice(ctx, r.Key.UserID, most); err != nil {
+			return err
+		}
 		device = model.NewDevice(r.Key.UserID, r.Key.DeviceID, head.Head, now)
 		if r.UpTo != nil {
 			// What it holds, older than where a new device starts or not: it gets all that is after it.
@@ -298,6 +304,7 @@ func (s *ackState) apply(ctx context.Context, tx *model.Store, r *ackRequest, no
 		}
 	}
 	device.LastSeenAt = now
+	device.Family = cmp.Or(r.Family, device.Family)
 	s.devices[r.Key] = device
 	r.acked = device.Acked
 	return nil

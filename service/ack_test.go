@@ -246,7 +246,7 @@ func TestSyncAndSummary(t *testing.T) {
 	var after int64
 	var afterID model.MessageID
 	for more := true; more; {
-		page, err := i.mailboxes.Sync(within(t), phone, after, afterID, 3)
+		page, err := i.mailboxes.Sync(within(t), phone, 0, after, afterID, 3)
 		must(t, err)
 		equal(t, "head", page.Head, 7)
 		equal(t, "position", deviceOf(t, i.node, phone).Acked, after)
@@ -259,7 +259,7 @@ func TestSyncAndSummary(t *testing.T) {
 	if !slices.Equal(got, []int64{1, 2, 3, 4, 5, 6, 7}) {
 		t.Errorf("pulled %v", got)
 	}
-	_, err := i.mailboxes.Sync(within(t), phone, 7, list[0].Message.ID, 3)
+	_, err := i.mailboxes.Sync(within(t), phone, 0, 7, list[0].Message.ID, 3)
 	wantError(t, err, model.CodePositionLost)
 	equal(t, "position after a lost one", deviceOf(t, i.node, phone).Acked, 6)
 

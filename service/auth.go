@@ -305,6 +305,13 @@ func (a *Auth) VerifyAccess(token string) (Claims, error) {
 	return c, nil
 }
 
+// Ended is nil, or why the tokens of a login are no good any more (CodeTokenRevoked,
+// CodeBanned). It does no I/O. Whoever has taken a token asks it again after making
+// something that a revocation must find.
+func (a *Auth) Ended(user model.UserID, family model.FamilyID) error {
+	return a.revocations.check(Claims{UserID: user, FamilyID: family})
+}
+
 // Revoked takes another node's word that a family has ended, and says whether that
 // is news. It calls no hook: the caller closes the sockets.
 func (a *Auth) Revoked(family model.FamilyID) bool {

@@ -124,7 +124,7 @@ func TestConnectWithoutAPosition(t *testing.T) {
 	phone.expect("hello 128 of 130", "message 127", "message 128", "message 129", "message 130", "synced 130")
 	// A device that says more than there is is told so, and nothing is acked.
 	phone.leave()
-	o, err := i.mailboxes.Open(within(t), i.device("phone"), seq(131), 0)
+	o, err := i.mailboxes.Open(within(t), i.device("phone"), 0, seq(131), 0)
 	must(t, err)
 	equal(t, "reset", o.Reset, true)
 	equal(t, "acked", o.Acked, 128)
@@ -325,7 +325,7 @@ func TestOutboxIsBounded(t *testing.T) {
 func TestClosedByTheClock(t *testing.T) {
 	t.Parallel()
 	i := newInbox(t, standard)
-	o, err := i.mailboxes.Open(within(t), i.device("phone"), nil, 0)
+	o, err := i.mailboxes.Open(within(t), i.device("phone"), 0, nil, 0)
 	must(t, err)
 	o.ExpiresAt = i.clock.now().Add(time.Minute)
 	phone := i.join(t, o)
@@ -373,7 +373,7 @@ func TestKicks(t *testing.T) {
 	t.Parallel()
 	i := newInbox(t, standard)
 	connect := func(name model.DeviceID, family model.FamilyID) *end {
-		o, err := i.mailboxes.Open(within(t), i.device(name), nil, 0)
+		o, err := i.mailboxes.Open(within(t), i.device(name), 0, nil, 0)
 		must(t, err)
 		o.Family = family
 		return i.join(t, o)
@@ -381,7 +381,7 @@ func TestKicks(t *testing.T) {
 	a, b, c := connect("a", 1), connect("b", 2), connect("c", 2)
 	i.delivery.Revoke(i.reads, 1)
 	a.closedWith(CloseToken)
-	must(t, NewDevices(i.store, i.delivery).Forget(t.Context(), i.device("b")))
+	must(t, NewDevices(i.store, nil, i.delivery).Forget(t.Context(), i.device("b")))
 	b.closedWith(CloseToken)
 	closed, _ := c.line.state()
 	equal(t, "another device closed", closed, false)

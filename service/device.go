@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"fmt"
 
 	"ackbox/model"
 )
@@ -9,12 +10,13 @@ import (
 // Devices is what a user does with their devices.
 type Devices struct {
 	store    *model.Store
+	auth     *Auth
 	delivery *Delivery
 }
 
 // NewDevices wires the part.
-func NewDevices(store *model.Store, delivery *Delivery) *Devices {
-	return &Devices{store: store, delivery: delivery}
+func NewDevices(store *model.Store, auth *Auth, delivery *Delivery) *Devices {
+	return &Devices{store: store, auth: auth, delivery: delivery}
 }
 
 // DeviceState is a device, how much waits for it, and whether it is connected to this node.
@@ -45,10 +47,22 @@ func (d *Devices) List(ctx context.Context, user model.UserID) ([]DeviceState, e
 	return list, nil
 }
 
-// Forget deletes a device's position and closes its socket, on whichever node it is.
+// Forget deletes a device's position, ends the login that was last seen on it (all of that
+// login's tokens, one's own too when it is the device that asks) and closes its socket, on
+// whichever node it is. CodeNotFound when there is no such device.
 func (d *Devices) Forget(ctx context.Context, key model.DeviceKey) error {
-	if err := d.store.DeleteDevice(ctx, key); err != nil {
-		return err
+	var device model.Device
+	err := d.store.Tx(ctx, func(tx *model.Store) (err error) {
+		if device, err = tx.DeleteDevice(ctx, key); err != nil || device.Family == 0 {
+			return err
+		}
+		return tx.RevokeFamily(ctx, device.Family, model.MillisOf(d.auth.now()))
+	})
+	if err != nil {
+		return fmt.Errorf("forget a device: %w", err)
+	}
+	if device.Family != 0 {
+		d.auth.revoked(ctx, key.UserID, device.Family)
 	}
 	d.delivery.Kick(key.UserID, func(s *Session) bool { return s.Key == key }, CloseToken, "the device was removed")
 	d.delivery.relay.Forgotten(key)

@@ -50,8 +50,8 @@ func (m *Mailboxes) Get(ctx context.Context, user model.UserID, after int64, lim
 
 // Sync acks everything up to `after` and answers the page behind it: the next page's
 // pull is the last page's ack. CodePositionLost as Acker.Ack.
-func (m *Mailboxes) Sync(ctx context.Context, key model.DeviceKey, after int64, afterID model.MessageID, limit int) (Page, error) {
-	if _, err := m.acker.Ack(ctx, Ack{Key: key, UpTo: &after, UpToID: afterID}); err != nil {
+func (m *Mailboxes) Sync(ctx context.Context, key model.DeviceKey, family model.FamilyID, after int64, afterID model.MessageID, limit int) (Page, error) {
+	if _, err := m.acker.Ack(ctx, Ack{Key: key, Family: family, UpTo: &after, UpToID: afterID}); err != nil {
 		return Page{}, err
 	}
 	return m.Get(ctx, key.UserID, after, limit)
@@ -59,11 +59,11 @@ func (m *Mailboxes) Sync(ctx context.Context, key model.DeviceKey, after int64, 
 
 // Open says where a device that connects stands, acking what it says it holds. A
 // lastSeq that the mailbox does not have there is told (Reset) and acks nothing.
-func (m *Mailboxes) Open(ctx context.Context, key model.DeviceKey, lastSeq *int64, lastID model.MessageID) (Opening, error) {
-	acked, err := m.acker.Ack(ctx, Ack{Key: key, UpTo: lastSeq, UpToID: lastID})
+func (m *Mailboxes) Open(ctx context.Context, key model.DeviceKey, family model.FamilyID, lastSeq *int64, lastID model.MessageID) (Opening, error) {
+	acked, err := m.acker.Ack(ctx, Ack{Key: key, Family: family, UpTo: lastSeq, UpToID: lastID})
 	reset := model.CodeOf(err) == model.CodePositionLost
 	if reset {
-		acked, err = m.acker.Ack(ctx, Ack{Key: key})
+		acked, err = m.acker.Ack(ctx, Ack{Key: key, Family: family})
 	}
 	if err != nil {
 		return Opening{}, err
@@ -80,7 +80,7 @@ func (m *Mailboxes) Open(ctx context.Context, key model.DeviceKey, lastSeq *int6
 	if err != nil {
 		return Opening{}, err
 	}
-	o := Opening{Logs: logs, Key: key, Start: acked, Acked: acked, Head: head.Head, Floor: head.Floor, Reset: reset, Selective: selective[key]}
+	o := Opening{Logs: logs, Key: key, Family: family, Start: acked, Acked: acked, Head: head.Head, Floor: head.Floor, Reset: reset, Selective: selective[key]}
 	if lastSeq != nil && !reset {
 		o.Start = *lastSeq
 	}

@@ -64,7 +64,7 @@ func TestRelay(t *testing.T) {
 
 	connect := func(name model.DeviceID, family model.FamilyID) *end {
 		t.Helper()
-		o, err := two.mailboxes.Open(within(t), one.device(name), nil, 0)
+		o, err := two.mailboxes.Open(within(t), one.device(name), 0, nil, 0)
 		must(t, err)
 		o.Family = family
 		return two.join(t, o)
@@ -96,7 +96,7 @@ func TestRelay(t *testing.T) {
 	hears(one.node, a)
 	one.delivery.Revoke(one.reads, 6)
 	a.closedWith(CloseToken)
-	must(t, NewDevices(store, one.delivery).Forget(t.Context(), one.device("b")))
+	must(t, NewDevices(store, nil, one.delivery).Forget(t.Context(), one.device("b")))
 	b.closedWith(CloseToken)
 	c := connect("c", 8)
 	hears(one.node, c)

@@ -145,7 +145,7 @@ func (w *world) ack(d *deviceModel, upTo int64, ids ...model.MessageID) {
 
 // pull is POST /v1/mailbox/sync.
 func (w *world) pull(d *deviceModel, limit int) (more bool) {
-	page, err := w.i.mailboxes.Sync(within(w.t), d.key, d.held, 0, limit)
+	page, err := w.i.mailboxes.Sync(within(w.t), d.key, 0, d.held, 0, limit)
 	if err != nil {
 		w.fail(d, "pull: %v", err)
 	}

@@ -99,7 +99,7 @@ type end struct {
 // connect opens a socket, as the API does: where the device stands, then join.
 func (n *node) connect(t tester, key model.DeviceKey, lastSeq *int64) *end {
 	t.Helper()
-	o, err := n.mailboxes.Open(within(t), key, lastSeq, 0)
+	o, err := n.mailboxes.Open(within(t), key, 0, lastSeq, 0)
 	must(t, err)
 	return n.join(t, o)
 }
