@@ -233,6 +233,7 @@ func (s *server) buildCore(ctx context.Context) (err error) {
 	}
 	s.delivery.SetAudiences(audiences)
 	s.acker = service.NewAcker(s.store, s.delivery, c.DevicesMax, clock, s.log)
+	s.acker.LimitReceipts(c.ReceiptsMaxMembers, c.MailboxGroupLimit)
 	s.onClose("acks", s.acker.Stop)
 	s.writer = service.NewWriter(s.store, s.ids, audiences, clock, s.log, s.delivery.Committed)
 	s.onClose("writer", s.writer.Stop)
@@ -262,6 +263,7 @@ func (s *server) buildParts(ctx context.Context, audiences *service.Audiences, c
 	if err != nil {
 		return err
 	}
+	conversations.LimitReceipts(s.config.ReceiptsMaxMembers)
 	s.delivery.OnDatabaseChanged(conversations.ForgetAll)
 	s.hub = ws.NewHub(maxSockets, api.Origins(s.config.AllowedOrigins), s.log)
 	s.onClose("sockets", s.hub.Close)

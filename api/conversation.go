@@ -31,6 +31,7 @@ type Conversation struct {
 	UnreadMentions int64                `json:"unread_mentions" doc:"Those of them that mention me, by name or as all"`
 	ReadSeq        int64                `json:"read_seq" doc:"Mine"`
 	JoinedSeq      int64                `json:"joined_seq" doc:"I see what is after it, or everything where history is all"`
+	Receipts       bool                 `json:"receipts" doc:"Members see how far the others have received and read; off in large groups"`
 	Muted          bool                 `json:"muted"`
 	Pinned         bool                 `json:"pinned"`
 	UpdatedAt      model.Millis         `json:"updated_at"`
@@ -42,13 +43,6 @@ type ConversationPreferences struct {
 	Muted  *bool `json:"muted,omitempty" doc:"No notifications"`
 	Pinned *bool `json:"pinned,omitempty"`
 	Hidden *bool `json:"hidden,omitempty" doc:"Out of the list until its next message"`
-}
-
-// MemberPosition is how far a member has received and read.
-type MemberPosition struct {
-	UserID       model.UserID `json:"user_id"`
-	DeliveredSeq int64        `json:"delivered_seq"`
-	ReadSeq      int64        `json:"read_seq"`
 }
 
 type (
@@ -78,11 +72,6 @@ type (
 			Messages []encodedMessage `json:"messages"`
 			Head     int64            `json:"head"`
 			HasMore  bool             `json:"has_more"`
-		}
-	}
-	receiptsOutput struct {
-		Body struct {
-			Members []MemberPosition `json:"members"`
 		}
 	}
 	readInput struct {
@@ -152,20 +141,6 @@ func (a *API) registerConversations(h huma.API) {
 		return out, nil
 	})
 	route(h, huma.Operation{
-		OperationID: "get-receipts", Method: http.MethodGet, Path: "/v1/conversations/{conversation_id}/receipts", Tags: tags, Summary: "Who has received and read how far",
-	}, func(ctx context.Context, in *conversationPath) (*receiptsOutput, error) {
-		members, err := a.deps.Conversations.Receipts(ctx, CallerFrom(ctx).UserID, in.ConversationID.ID)
-		if err != nil {
-			return nil, err
-		}
-		out := &receiptsOutput{}
-		out.Body.Members = make([]MemberPosition, len(members))
-		for i, m := range members {
-			out.Body.Members[i] = MemberPosition{UserID: m.UserID, DeliveredSeq: m.DeliveredSeq, ReadSeq: m.ReadSeq}
-		}
-		return out, nil
-	})
-	route(h, huma.Operation{
 		OperationID: "read-conversation", Method: http.MethodPost, Path: "/v1/conversations/{conversation_id}/read", Tags: tags, DefaultStatus: http.StatusOK,
 		Summary: "I have read up to here", Description: "Forward only.",
 	}, func(ctx context.Context, in *readInput) (*readOutput, error) {
@@ -199,7 +174,7 @@ func (a *API) registerConversationExtras(h huma.API) {
 func conversationOf(me model.UserID, v *model.View) Conversation {
 	c := Conversation{
 		ConversationID: v.Conversation.ID, Kind: string(v.Kind), Name: v.Name, AvatarURL: v.AvatarURL, Announcement: v.Announcement, MuteAll: v.MuteAll, History: v.History, MemberCount: v.MemberCount, Head: v.Head,
-		Delivery: string(v.Delivery), LastMessage: lastMessage{encoded(v.Last)}, Unread: v.Unread, UnreadMentions: v.UnreadMentions, ReadSeq: v.ReadSeq, JoinedSeq: v.JoinedSeq, Muted: v.Muted, Pinned: v.Pinned, UpdatedAt: v.UpdatedAt,
+		Delivery: string(v.Delivery), LastMessage: lastMessage{encoded(v.Last)}, Unread: v.Unread, UnreadMentions: v.UnreadMentions, ReadSeq: v.ReadSeq, JoinedSeq: v.JoinedSeq, Receipts: v.Receipts, Muted: v.Muted, Pinned: v.Pinned, UpdatedAt: v.UpdatedAt,
 	}
 	if v.Kind == model.Direct {
 		peer := v.Peer(me)

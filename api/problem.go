@@ -44,6 +44,7 @@ var meanings = map[model.Code]meaning{
 	model.CodeBlocked:              {http.StatusForbidden, "Blocked", "The recipient has blocked you. Nothing was stored.", "show it; do not retry."},
 	model.CodeBanned:               {http.StatusForbidden, "Banned", "This account is banned.", "stop; reconnecting does not help."},
 	model.CodeMuted:                {http.StatusForbidden, "Muted", "You may read in this group, and not write for now. Nothing was stored.", "show it; try again when the mute has ended."},
+	model.CodeReceiptsOff:          {http.StatusForbidden, "Receipts are off", "The group is larger than receipts are kept for; detail names the size.", "do not ask again; the conversation says receipts: false."},
 	model.CodeOriginNotAllowed:     {http.StatusForbidden, "Origin not allowed", "The page's Origin is neither the server's own nor one that it allows.", "a matter for the operator."},
 	model.CodeNotFound:             {http.StatusNotFound, "Not found", "There is no such thing, or it is not yours; the two look the same.", "drop it from the view."},
 	model.CodeMethodNotAllowed:     {http.StatusMethodNotAllowed, "Method not allowed", "The path exists, the method does not. Allow names those that do.", "a bug."},

@@ -24,6 +24,7 @@ type Conversation struct {
 	UnreadMentions int64          `json:"unread_mentions"`
 	ReadSeq        int64          `json:"read_seq"`
 	JoinedSeq      int64          `json:"joined_seq"`
+	Receipts       bool           `json:"receipts"`
 	Muted          bool           `json:"muted"`
 	Pinned         bool           `json:"pinned"`
 	UpdatedAt      time.Time      `json:"updated_at"`
@@ -107,6 +108,39 @@ func (s *Session) Receipts(ctx context.Context, id ConversationID) ([]Position, 
 	}
 	_, err := s.Call(ctx, http.MethodGet, id.path()+"/receipts", nil, &answer)
 	return answer.Members, err
+}
+
+// ReceiptPage is a stretch of the members' positions.
+type ReceiptPage struct {
+	Members    []Position `json:"members"`
+	NextCursor string     `json:"next_cursor"`
+	HasMore    bool       `json:"has_more"`
+}
+
+// MessageReceipts is who has received and read a message.
+type MessageReceipts struct {
+	ReceiptPage
+	DeliveredCount int64 `json:"delivered_count"`
+	ReadCount      int64 `json:"read_count"`
+	MemberCount    int64 `json:"member_count"`
+}
+
+// ReceiptPage reads the members' positions after a cursor; limit 0 leaves it to the server.
+func (s *Session) ReceiptPage(ctx context.Context, id ConversationID, cursor string, limit int) (ReceiptPage, error) {
+	var page ReceiptPage
+	_, err := s.Call(ctx, http.MethodGet, id.path()+"/receipts?"+paging(cursor, limit), nil, &page)
+	return page, err
+}
+
+// MessageReceipts reads a message's receipts: those of a state (read, delivered or pending), or with an empty one of all.
+func (s *Session) MessageReceipts(ctx context.Context, id MessageID, state, cursor string, limit int) (MessageReceipts, error) {
+	query := paging(cursor, limit)
+	if state != "" {
+		query += "&state=" + url.QueryEscape(state)
+	}
+	var receipts MessageReceipts
+	_, err := s.Call(ctx, http.MethodGet, "/v1/messages/"+url.PathEscape(string(id))+"/receipts?"+query, nil, &receipts)
+	return receipts, err
 }
 
 // Read moves the own read position and answers where it is.

@@ -75,6 +75,8 @@ var behaviours = []behaviour{
 	{"conversation list", conversationList},
 	{"reading", reading},
 	{"unread equals a recount", unreadRecount},
+	{"receipts of a message", messageReceipts},
+	{"receipts by pages", receiptPages},
 	{"devices", devices},
 	{"device removal", deviceRemoval},
 	{"recall", recall},
@@ -108,6 +110,7 @@ var ownServerBehaviours = []struct {
 	{"access token expires", tokenExpiry},
 	{"limits of groups and recalls", limits},
 	{"log conversations", logConversations},
+	{"receipts off above a size", receiptsOff},
 	{"device limit", deviceLimit},
 }
 

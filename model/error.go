@@ -26,6 +26,7 @@ const (
 	CodeBlocked              Code = "blocked"
 	CodeBanned               Code = "banned"
 	CodeMuted                Code = "muted"
+	CodeReceiptsOff          Code = "receipts_off"
 	CodeOriginNotAllowed     Code = "origin_not_allowed"
 	CodeNotFound             Code = "not_found"
 	CodeMethodNotAllowed     Code = "method_not_allowed"

@@ -249,8 +249,9 @@ func (s *Store) RaiseRead(ctx context.Context, id ConversationID, user UserID, u
 type View struct {
 	Conversation
 	Member
-	Last   *Message // nil before the first message
-	Unread int64    // messages after ReadSeq that are not their own
+	Last     *Message // nil before the first message
+	Unread   int64    // messages after ReadSeq that are not their own
+	Receipts bool     // the members see each other's positions; the service says
 
 	UnreadMentions int64 // those of them that mention the member
 }

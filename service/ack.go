@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"math"
 	"slices"
 	"time"
 
@@ -45,8 +46,11 @@ type Acker struct {
 	clock    func() time.Time
 	log      *slog.Logger
 	queue    *batcher[*ackRequest]
-	ctx      context.Context // of the transactions: ends when Stop has waited long enough
-	cancel   context.CancelFunc
+
+	receiptsMax int // members up to which a group's senders hear of deliveries
+
+	ctx    context.Context // of the transactions: ends when Stop has waited long enough
+	cancel context.CancelFunc
 }
 
 type ackRequest struct {
@@ -60,7 +64,7 @@ type ackRequest struct {
 // NewAcker starts the worker. A user has at most devices of them: a new one beyond that
 // replaces the longest unseen.
 func NewAcker(store *model.Store, delivery *Delivery, devices int, clock func() time.Time, log *slog.Logger) *Acker {
-	a := &Acker{store: store, delivery: delivery, devices: devices, clock: clock, log: log}
+	a := &Acker{store: store, delivery: delivery, devices: devices, clock: clock, log: log, receiptsMax: math.MaxInt}
 	a.ctx, a.cancel = context.WithCancel(context.Background())
 	a.queue = newBatcher(1, ackBatch, ackCapacity, a.run)
 	return a
@@ -139,9 +143,14 @@ func (a *Acker) write(batch []*ackRequest) {
 		}
 		close(r.done)
 	}
-	if err == nil {
-		a.notify(receipts)
+	if err != nil {
+		return
 	}
+	if receipts, err = a.audible(ctx, receipts); err != nil {
+		a.log.Warn("reading the sizes of groups: no receipt frames of these acks", "error", err)
+		return
+	}
+	a.notify(receipts)
 }
 
 // settles is up to where this ack settles pushes: what the device said, not its stored

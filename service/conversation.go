@@ -3,6 +3,7 @@ package service
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 
 	"time"
@@ -65,6 +66,8 @@ type Conversations struct {
 	delivery  *Delivery
 	clock     func() time.Time
 	direct    *lru.Cache[pair, model.ConversationID]
+
+	receiptsMax int // members up to which a group has receipts
 }
 
 // NewConversations wires the part.
@@ -73,7 +76,7 @@ func NewConversations(store *model.Store, ids *IDs, audiences *Audiences, delive
 	if err != nil {
 		return nil, fmt.Errorf("direct conversation cache: %w", err)
 	}
-	return &Conversations{store: store, ids: ids, audiences: audiences, delivery: delivery, clock: clock, direct: direct}, nil
+	return &Conversations{store: store, ids: ids, audiences: audiences, delivery: delivery, clock: clock, direct: direct, receiptsMax: math.MaxInt}, nil
 }
 
 // Direct is the conversation of two users, made on first use. An unknown user is
@@ -145,6 +148,7 @@ func (c *Conversations) Get(ctx context.Context, me model.UserID, id model.Conve
 	if len(list) == 0 {
 		return nil, model.NotFound("conversation")
 	}
+	list[0].Receipts = c.hasReceipts(&list[0].Conversation)
 	return list[0], nil
 }
 
@@ -156,6 +160,9 @@ func (c *Conversations) List(ctx context.Context, me model.UserID, cursor model.
 	}
 	if more = len(list) > limit; more {
 		list = list[:limit]
+	}
+	for _, v := range list {
+		v.Receipts = c.hasReceipts(&v.Conversation)
 	}
 	return list, more, nil
 }
@@ -238,18 +245,6 @@ func (c *Conversations) Typing(ctx context.Context, me model.UserID, id model.Co
 	return nil
 }
 
-// maxReceipts is how many members' positions are answered: beyond, nobody looks at names.
-const maxReceipts = 500
-
-// Receipts are the members' positions, by user id; of a larger group those of the first
-// maxReceipts.
-func (c *Conversations) Receipts(ctx context.Context, me model.UserID, id model.ConversationID) ([]*model.Member, error) {
-	if _, err := c.Get(ctx, me, id); err != nil {
-		return nil, err
-	}
-	return c.store.Members(ctx, id, 0, maxReceipts)
-}
-
 // Read moves my read position forward and tells the others, and my other devices.
 func (c *Conversations) Read(ctx context.Context, me model.UserID, id model.ConversationID, upTo int64) (int64, error) {
 	readSeq, moved, err := c.store.RaiseRead(ctx, id, me, upTo)
@@ -261,7 +256,7 @@ func (c *Conversations) Read(ctx context.Context, me model.UserID, id model.Conv
 		return readSeq, err
 	}
 	hear := audience.Members
-	if audience.Delivery == model.DeliveryLog { // large: only my other devices
+	if audience.Delivery == model.DeliveryLog || (audience.Kind == model.Group && len(audience.Members) > c.receiptsMax) { // large: only my other devices
 		hear = []model.UserID{me}
 	}
 	c.delivery.Notify(hear, encodeFrame(Receipt{Type: "receipt", Kind: "read", ConversationID: id, UserID: me, UpTo: readSeq, At: model.MillisOf(c.clock())}))
