@@ -53,6 +53,7 @@ type server struct {
 	acker        *service.Acker
 	window       *service.Window
 	delivery     *service.Delivery
+	limits       *service.Limits // nil when they are off
 	relay        *service.RedisRelay // nil on SQLite: there is no other node
 	hub          *ws.Hub
 	api          *api.API
@@ -238,6 +239,10 @@ func (s *server) buildCore(ctx context.Context) (err error) {
 	s.writer = service.NewWriter(s.store, s.ids, audiences, clock, s.log, s.delivery.Committed)
 	s.onClose("writer", s.writer.Stop)
 	s.window = service.NewWindow(s.redis, s.installation, c.IdempotencyWindow)
+	if s.limits, err = newLimits(c, s.redis, s.installation); err != nil {
+		return err
+	}
+	s.onClose("limits", func(context.Context) error { s.limits.Stop(); return nil })
 	s.onClose("window", func(context.Context) error { s.window.Stop(); return nil })
 	service.RegisterMetrics(s.registry, s.writer, s.delivery)
 	return s.buildParts(ctx, audiences, clock)
@@ -270,11 +275,11 @@ func (s *server) buildParts(ctx context.Context, audiences *service.Audiences, c
 	metrics := promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{})
 	deps := api.Deps{
 		Auth: s.auth, Users: users, Blocks: conversations, IDs: s.ids, Ready: s.ready,
-		Messages:  service.NewMessages(s.store, s.ids, s.window, s.writer, audiences, conversations, s.config.RecallWindow, clock),
+		Messages:  service.NewMessages(s.store, s.ids, s.window, s.writer, audiences, conversations, s.config.RecallWindow, clock).LimitedBy(s.limits),
 		Mailboxes: service.NewMailboxes(s.store, s.acker, clock), Conversations: conversations,
 		Groups:  service.NewGroups(s.store, s.ids, s.writer, conversations, s.delivery, s.config.MailboxGroupLimit, s.config.GroupMaxMembers, clock),
 		Devices: service.NewDevices(s.store, s.auth, s.delivery), Delivery: s.delivery, Sockets: s.hub,
-		Log: s.log, AllowedOrigins: s.config.AllowedOrigins, TrustedProxies: s.config.TrustedProxies, RateLimit: s.config.RateLimit == "on", Version: version,
+		Log: s.log, AllowedOrigins: s.config.AllowedOrigins, TrustedProxies: s.config.TrustedProxies, Limits: s.limits, Version: version,
 	}
 	if s.config.AdminAddr == "" {
 		deps.Metrics = metrics

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
-	"github.com/danielgtaylor/huma/v2/adapters/humagin"
 	"github.com/gin-gonic/gin"
 
 	"ackbox/model"
@@ -42,7 +41,7 @@ func (a *API) authorised(ctx huma.Context, next func(huma.Context)) {
 	}
 	caller, err := a.caller(ctx.Header("Authorization"))
 	if err == nil {
-		err = a.limits.user.take(caller.UserID)
+		err = a.takeOf(ctx, caller)
 	}
 	if err == nil {
 		err = allowed(caller, security)
@@ -72,15 +71,6 @@ func (a *API) caller(header string) (service.Claims, error) {
 		return service.Claims{}, model.NewError(model.CodeUnauthenticated, "this needs a header Authorization: Bearer <access token>")
 	}
 	return a.deps.Auth.VerifyAccess(strings.TrimSpace(token))
-}
-
-// limitedByIP bounds what one address may ask before anyone knows who it is.
-func (a *API) limitedByIP(ctx huma.Context, next func(huma.Context)) {
-	if err := a.limits.address.take(network(humagin.Unwrap(ctx).ClientIP())); err != nil {
-		a.refuse(ctx, err)
-		return
-	}
-	next(ctx)
 }
 
 // bearerOf is for handlers outside of huma: who calls, by header.
@@ -130,26 +120,32 @@ type (
 )
 
 func (a *API) registerAuth(h huma.API) {
-	byIP := huma.Middlewares{a.limitedByIP}
+	addressed := huma.Middlewares{a.addressed}
 	route(h, huma.Operation{
-		OperationID: "register", Method: http.MethodPost, Path: "/v1/auth/register", Tags: []string{"auth"}, Security: public, Middlewares: byIP,
+		OperationID: "register", Method: http.MethodPost, Path: "/v1/auth/register", Tags: []string{"auth"}, Security: public, Middlewares: addressed,
 		Summary: "Make an account", DefaultStatus: http.StatusCreated,
 	}, func(ctx context.Context, in *registerInput) (*grantOutput, error) {
+		if err := a.takePublic(ctx, service.LimitRegisterAddress, service.LimitRegister, in.Body.Username); err != nil {
+			return nil, err
+		}
 		return grantOf(a.deps.Auth.Register(ctx, service.Registration{Username: in.Body.Username, Password: in.Body.Password, DisplayName: in.Body.DisplayName}))
 	})
 	route(h, huma.Operation{
-		OperationID: "login", Method: http.MethodPost, Path: "/v1/auth/login", Tags: []string{"auth"}, Security: public, Middlewares: byIP,
+		OperationID: "login", Method: http.MethodPost, Path: "/v1/auth/login", Tags: []string{"auth"}, Security: public, Middlewares: addressed,
 		Summary: "Log in",
 	}, func(ctx context.Context, in *loginInput) (*grantOutput, error) {
-		if err := a.limits.login.take(strings.ToLower(in.Body.Username)); err != nil {
+		if err := a.takePublic(ctx, service.LimitLoginAddress, service.LimitLogin, in.Body.Username); err != nil {
 			return nil, err
 		}
 		return grantOf(a.deps.Auth.Login(ctx, in.Body.Username, in.Body.Password))
 	})
 	route(h, huma.Operation{
-		OperationID: "refresh", Method: http.MethodPost, Path: "/v1/auth/refresh", Tags: []string{"auth"}, Security: public, Middlewares: byIP,
+		OperationID: "refresh", Method: http.MethodPost, Path: "/v1/auth/refresh", Tags: []string{"auth"}, Security: public, Middlewares: addressed,
 		Summary: "Get the next tokens", Description: "A refresh token works once; its second use ends the whole session.",
 	}, func(ctx context.Context, in *refreshInput) (*grantOutput, error) {
+		if err := a.takePublic(ctx, service.LimitRefreshAddress, "", ""); err != nil {
+			return nil, err
+		}
 		return grantOf(a.deps.Auth.Refresh(ctx, in.Body.RefreshToken))
 	})
 	route(h, huma.Operation{

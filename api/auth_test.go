@@ -1,6 +1,7 @@
 package api
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	"ackbox/model"
+	"ackbox/service"
 )
 
 func TestAccounts(t *testing.T) {
@@ -160,36 +162,55 @@ func TestAdmin(t *testing.T) {
 	s.accepted(login, http.StatusOK)
 }
 
+// TestRateLimits: each call is counted by what it names, and its refusal says which limit, in
+// the same words for an account that exists and one that does not.
 func TestRateLimits(t *testing.T) {
-	s := newServer(t, func(d *Deps) { d.RateLimit, d.TrustedProxies = true, []string{"127.0.0.1"} })
-	limited := func(q request, after int) {
+	limits, err := service.NewLimits(service.LimitOptions{Rates: map[service.Limit][]service.Rate{
+		service.LimitRequest: {{N: 40, Per: time.Hour}}, service.LimitSearch: {{N: 5, Per: time.Hour}}, service.LimitTicket: {{N: 3, Per: time.Hour}},
+		service.LimitLogin: {{N: 3, Per: time.Hour}}, service.LimitLoginAddress: {{N: 8, Per: time.Hour}},
+		service.LimitRegister: {{N: 2, Per: time.Hour}}, service.LimitRegisterAddress: {{N: 4, Per: time.Hour}}, service.LimitRefreshAddress: {{N: 6, Per: time.Hour}},
+	}})
+	must(t, err)
+	t.Cleanup(limits.Stop)
+	s := newServer(t, func(d *Deps) { d.Limits, d.TrustedProxies = limits, []string{"127.0.0.1"} })
+	limited := func(q request, limit string, after int) answer {
 		t.Helper()
-		for i := range after + 2 { // a token may come back while we ask
+		for i := range after {
 			if a := s.do(q); a.status == http.StatusTooManyRequests {
-				if i < after || a.header.Get("Retry-After") == "" || a.problem.Code != model.CodeRateLimited {
-					t.Errorf("limited after %d, want %d: %s", i, after, a.text)
-				}
-				return
+				t.Fatalf("%s: limited after %d, want %d: %s", q.path, i, after, a.text)
 			}
 		}
-		t.Errorf("%s: not limited after %d", q.path, after+2)
+		a := s.refused(q, model.CodeRateLimited)
+		if a.header.Get("Retry-After") == "" || a.problem.Limit != limit {
+			t.Errorf("%s: limit %q with Retry-After %q, want %s: %s", q.path, a.problem.Limit, a.header.Get("Retry-After"), limit, a.text)
+		}
+		return a
 	}
-	from := func(ip string) []string { return []string{"X-Forwarded-For", ip} }
-	limited(request{method: http.MethodPost, path: "/v1/auth/refresh", body: `{"refresh_token":"x"}`, header: from("10.0.0.1")}, 30)
-	s.refused(request{method: http.MethodPost, path: "/v1/auth/refresh", body: `{"refresh_token":"x"}`, header: from("10.0.0.2")}, model.CodeUnauthenticated)
-	limited(request{method: http.MethodPost, path: "/v1/auth/login", body: `{"username":"Everyone","password":"wrong password"}`, header: from("2001:db8::1")}, 10)
-}
+	post := func(path, ip, body string) request {
+		return request{method: http.MethodPost, path: "/v1/auth/" + path, token: "-", body: body, header: []string{"X-Forwarded-For", ip}}
+	}
+	login := func(name, ip string) request {
+		return post("login", ip, fmt.Sprintf(`{"username":%q,"password":"wrong password"}`, name))
+	}
+	there := limited(login("Everyone", "2001:db8::1"), "login", 3)
+	limited(login("everyone", "10.0.0.9"), "login", 0) // from wherever, however spelt
+	nobody := limited(login("nobody", "10.0.1.1"), "login", 3)
+	if there.problem.Detail != nobody.problem.Detail || there.problem.Detail != "3 logins per 1 h for this account" {
+		t.Errorf("an account that exists is told from one that does not: %q, %q", there.problem.Detail, nobody.problem.Detail)
+	}
+	for i := range 4 { // with the four of above; one customer has a /64
+		s.refused(login(fmt.Sprint("other", i), fmt.Sprintf("2001:db8::%d", 2+i)), model.CodeInvalidCredentials)
+	}
+	limited(login("other9", "2001:db8::ffff"), "login_address", 0)
+	s.refused(login("other9", "2001:db8:0:1::1"), model.CodeInvalidCredentials)
 
-func TestUserLimit(t *testing.T) {
-	l := newLimit[model.UserID](200, 400)
-	taken := 0
-	for l.take(7) == nil {
-		taken++
-	}
-	if taken < 400 || taken > 500 {
-		t.Errorf("a burst of %d, want 400", taken)
-	}
-	if err := l.take(8); err != nil {
-		t.Errorf("another user: %v", err)
-	}
+	limited(post("register", "10.0.0.1", `{"username":"everyone","password":"a long password"}`), "register", 2)
+	limited(post("register", "10.0.0.2", `{"username":"EVERYONE","password":"a long password"}`), "register", 0)
+	limited(post("register", "10.0.0.1", `{"username":"x_2","password":"a long password"}`), "register_address", 1)
+	limited(post("refresh", "10.0.0.1", `{"refresh_token":"x"}`), "refresh_address", 6)
+	s.refused(post("refresh", "10.0.0.2", `{"refresh_token":"x"}`), model.CodeUnauthenticated)
+
+	limited(request{method: http.MethodPost, path: "/v1/auth/ws-ticket"}, "ticket", 3)
+	limited(request{method: http.MethodGet, path: "/v1/users?username=a"}, "search", 5)
+	limited(request{method: http.MethodGet, path: "/v1/users/me"}, "request", 40-4-6)
 }

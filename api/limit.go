@@ -1,84 +1,72 @@
 package api
 
 import (
+	"context"
 	"net/netip"
-	"time"
+	"strings"
 
-	lru "github.com/hashicorp/golang-lru/v2"
-	"golang.org/x/time/rate"
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humagin"
 
 	"ackbox/model"
+	"ackbox/service"
 )
 
-// maxBuckets bounds how many callers a limit remembers: some 150 bytes each. Whoever
-// is forgotten begins with a full bucket.
-const maxBuckets = 16384
-
-// limits are this node's own; nodes do not add up.
-type limits struct {
-	address *limit[string]       // register, login and refresh, by address
-	login   *limit[string]       // logins, by username, so that many addresses cannot guess at one
-	user    *limit[model.UserID] // everything else, by account
+// limitOf is the limit of a call beside LimitRequest, by its operation.
+var limitOf = map[string]service.Limit{
+	"send-message": service.LimitSend,
+	"create-group": service.LimitGroup,
+	"make-ticket":  service.LimitTicket,
+	"search-users": service.LimitSearch,
+	"typing":       service.LimitTyping,
 }
 
-func newLimits(on bool) *limits {
-	if !on {
-		return &limits{}
+// takeOf takes what a call of a user costs, all at once.
+func (a *API) takeOf(ctx huma.Context, caller service.Claims) error {
+	asks := make([]service.Ask, 1, 3)
+	asks[0] = service.AskUser(service.LimitRequest, caller.UserID)
+	operation := ctx.Operation().OperationID
+	if limit, limited := limitOf[operation]; limited {
+		asks = append(asks, service.AskUser(limit, caller.UserID))
 	}
-	return &limits{
-		address: newLimit[string](1, 30),
-		login:   newLimit[string](rate.Every(5*time.Second), 10),
-		user:    newLimit[model.UserID](200, 400),
+	if operation == "send-message" && a.deps.Limits != nil {
+		asks = append(asks, service.Ask{Limit: service.LimitSendAddress, Key: network(humagin.Unwrap(ctx).ClientIP())})
 	}
+	return a.deps.Limits.Take(ctx.Context(), asks...)
 }
 
-// limit is a token bucket a key; nil limits nothing.
-type limit[K comparable] struct {
-	buckets *lru.Cache[K, *rate.Limiter]
-	refill  rate.Limit
-	burst   int
+type addressKey struct{}
+
+// addressed tells the handlers of public calls from where they are called.
+func (a *API) addressed(ctx huma.Context, next func(huma.Context)) {
+	next(huma.WithValue(ctx, addressKey{}, humagin.Unwrap(ctx).ClientIP()))
 }
 
-func newLimit[K comparable](refill rate.Limit, burst int) *limit[K] {
-	buckets, err := lru.New[K, *rate.Limiter](maxBuckets)
-	if err != nil {
-		panic(err) // only a size below 1
-	}
-	return &limit[K]{buckets: buckets, refill: refill, burst: burst}
-}
-
-// take takes a token from a key's bucket, or says when there will be one:
-// CodeRateLimited.
-func (l *limit[K]) take(key K) error {
-	if l == nil {
-		return nil
-	}
-	bucket, known := l.buckets.Get(key)
+// takePublic takes what a public call costs: first of its address, so that an address that
+// has had its share takes nothing of an account's. The account is what the caller says, and is
+// counted alike whether it exists or not.
+func (a *API) takePublic(ctx context.Context, byAddress, byAccount service.Limit, account string) error {
+	ip, known := ctx.Value(addressKey{}).(string)
 	if !known {
-		bucket = rate.NewLimiter(l.refill, l.burst)
-		if other, lost, _ := l.buckets.PeekOrAdd(key, bucket); lost {
-			bucket = other
-		}
+		return model.NewError(model.CodeInternal, "a public call without its address")
 	}
-	r := bucket.Reserve()
-	wait := r.Delay()
-	if wait == 0 {
-		return nil
+	asks := []service.Ask{{Limit: byAddress, Key: network(ip)}}
+	if byAccount != "" {
+		asks = append(asks, service.Ask{Limit: byAccount, Key: service.HashedKey(strings.ToLower(account))})
 	}
-	r.Cancel()
-	return &model.Error{Code: model.CodeRateLimited, Detail: "too many requests", RetryAfter: wait}
+	return a.deps.Limits.Take(ctx, asks...)
 }
 
-// network is what counts as one address: an IPv4 address or an IPv6 /64, which is
-// what one customer gets.
+// network is the key of what counts as one address: an IPv4 address or an IPv6 /64, which
+// is what one customer gets.
 func network(ip string) string {
 	addr, err := netip.ParseAddr(ip)
 	if err != nil || addr.Unmap().Is4() {
-		return ip
+		return service.HashedKey(ip)
 	}
 	prefix, err := addr.Prefix(64)
 	if err != nil {
-		return ip
+		return service.HashedKey(ip)
 	}
-	return prefix.String()
+	return service.HashedKey(prefix.String())
 }

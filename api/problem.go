@@ -70,6 +70,7 @@ type Problem struct {
 	Errors       []FieldProblem `json:"errors,omitempty" doc:"Bad fields"`
 	RequestID    string         `json:"request_id" doc:"The line to look for in the server's log"`
 	Head         *int64         `json:"head,omitempty" doc:"position_lost: the mailbox's last seq"`
+	Limit        string         `json:"limit,omitempty" doc:"rate_limited: which limit"`
 	Floor        *int64         `json:"floor,omitempty" doc:"position_lost: the oldest seq that is still kept"`
 	Dependencies []Dependency   `json:"dependencies,omitempty" doc:"/readyz: every dependency with its state"`
 
@@ -123,7 +124,7 @@ func toProblem(err error) *Problem {
 	switch {
 	case errors.As(err, &e):
 		p = newProblem(e.Code, e.Detail)
-		p.retryAfter = e.RetryAfter
+		p.retryAfter, p.Limit = e.RetryAfter, e.Limit
 		for _, f := range e.Fields {
 			p.addField(f.Location, f.Message, f.Value)
 		}

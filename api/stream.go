@@ -76,7 +76,7 @@ func (a *API) open(c *gin.Context) (o service.Opening, err error) {
 	if err != nil {
 		return o, err
 	}
-	if err := a.limits.user.take(caller.UserID); err != nil {
+	if err := a.deps.Limits.Take(c.Request.Context(), service.AskUser(service.LimitRequest, caller.UserID)); err != nil {
 		return o, err
 	}
 	key, lastSeq, lastID, err := position(query)

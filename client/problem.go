@@ -8,7 +8,7 @@ import (
 	"regexp"
 )
 
-// Problem is an RFC 9457 answer with the contract's extension members. Head and Floor come with position_lost.
+// Problem is an RFC 9457 answer with the contract's extension members. Limit comes with rate_limited, Head and Floor with position_lost.
 type Problem struct {
 	Type      string         `json:"type"`
 	Title     string         `json:"title"`
@@ -17,6 +17,7 @@ type Problem struct {
 	Code      string         `json:"code"`
 	Errors    []ProblemField `json:"errors"`
 	RequestID string         `json:"request_id"`
+	Limit     string         `json:"limit"`
 	Head      *int64         `json:"head"`
 	Floor     *int64         `json:"floor"`
 

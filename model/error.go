@@ -58,6 +58,7 @@ type Error struct {
 	Fields     []Field       // bad fields, for CodeValidation
 	RetryAfter time.Duration // for 429 and 503; 0 means the edge's default
 	Head       int64         // for CodePositionLost: the mailbox's last seq …
+	Limit      string        // for CodeRateLimited: which limit
 	Floor      int64         // … and the oldest one that is still kept
 	Cause      error         // what lies beneath, for the log only
 }

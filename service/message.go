@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
+	"strconv"
 	"time"
 
 	"ackbox/model"
@@ -24,11 +25,18 @@ type Messages struct {
 	conversations *Conversations
 	recallWindow  time.Duration
 	clock         func() time.Time
+	limits        *Limits
 }
 
 // NewMessages wires the part.
 func NewMessages(store *model.Store, ids *IDs, window *Window, writer *Writer, audiences *Audiences, conversations *Conversations, recallWindow time.Duration, clock func() time.Time) *Messages {
 	return &Messages{store: store, ids: ids, window: window, writer: writer, audiences: audiences, conversations: conversations, recallWindow: recallWindow, clock: clock}
+}
+
+// LimitedBy bounds what one conversation takes. Set before use.
+func (m *Messages) LimitedBy(limits *Limits) *Messages {
+	m.limits = limits
+	return m
 }
 
 // Draft is what a user asks to send. Exactly one of To and Conversation is set.
@@ -77,6 +85,10 @@ func (m *Messages) send(ctx context.Context, d Draft) (sent Sent, err error) {
 			return sent, err
 		}
 		return Sent{}, refusal
+	}
+	// Only those who may send count: a stranger cannot use a conversation's share up.
+	if err := m.limits.Take(ctx, Ask{LimitSendConversation, strconv.FormatInt(int64(msg.ConversationID), 10)}); err != nil {
+		return Sent{}, err
 	}
 	leave, won, err := m.window.Enter(ctx, d.Sender, d.ClientMsgID)
 	if err != nil {

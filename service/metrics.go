@@ -15,6 +15,7 @@ type metricSet struct {
 	ackLatency                                         prometheus.Histogram
 	closes                                             *prometheus.CounterVec
 	redisErrors, relayDropped, relayPublished          prometheus.Counter
+	rateLimited                                        *prometheus.CounterVec
 }
 
 func newMetricSet() *metricSet {
@@ -45,6 +46,7 @@ func newMetricSet() *metricSet {
 		redisErrors:    counter("redis_errors_total", "Round trips to Redis that failed; the product goes on without."),
 		relayDropped:   counter("relay_dropped_total", "Events for other nodes that were dropped; their sweep repairs."),
 		relayPublished: counter("relay_published_total", "Events published for other nodes."),
+		rateLimited:    prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "ackbox", Name: "rate_limited_total", Help: "Requests refused with 429, by limit."}, []string{"limit"}),
 	}
 }
 
@@ -52,7 +54,7 @@ func newMetricSet() *metricSet {
 func RegisterMetrics(registry prometheus.Registerer, writer *Writer, delivery *Delivery) {
 	m := metrics
 	registry.MustRegister(m.sends, m.duplicates, m.sendErrors, m.batchSize, m.commitSeconds, m.ackBatchSize, m.ackSeconds, m.pushes, m.retries, m.evictions,
-		m.repairs, m.receipts, m.acks, m.ackLatency, m.closes, m.redisErrors, m.relayDropped, m.relayPublished)
+		m.repairs, m.receipts, m.acks, m.ackLatency, m.closes, m.redisErrors, m.relayDropped, m.relayPublished, m.rateLimited)
 	gauge := func(name, help string, labels prometheus.Labels, read func() float64) {
 		registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "ackbox", Name: name, Help: help, ConstLabels: labels}, read))
 	}
