@@ -34,6 +34,7 @@ func logConversations(t *testing.T, b backend) {
 		{"who comes back hears again", func(t *testing.T, s *system) { logRejoined(t, s, s, s.users(t, 3)) }},
 		{"people come and go", func(t *testing.T, s *system) { logChurn(t, []*system{s}, s.users(t, 3)) }},
 		{"recall", logRecall},
+		{"mentions and quotes", logMentions},
 	} {
 		t.Run(behaviour.name, func(t *testing.T) {
 			t.Parallel()

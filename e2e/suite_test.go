@@ -82,6 +82,10 @@ var behaviours = []behaviour{
 	{"recall", recall},
 	{"recall and a repeated push", recallRepeatedPush},
 	{"reply", reply},
+	{"mentions", mentions},
+	{"bad mentions", badMentions},
+	{"quotes", quotes},
+	{"quotes and a repeated push", quoteRepeatedPush},
 
 	{"bad sends", badSends},
 	{"bad bodies", badBodies},

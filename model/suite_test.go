@@ -75,6 +75,8 @@ func TestStore(t *testing.T) {
 			{"delivered positions", deliveredPositions},
 			{"read positions", readPositions},
 			{"views", views},
+			{"mentions are counted", mentionsCounted},
+			{"replies quote what is there", quotesRead},
 			{"audiences", audiences},
 			{"one conversation a pair", oneConversationAPair},
 			{"leases", leases},
