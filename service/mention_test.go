@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
+	"golang.org/x/sync/errgroup"
 	"pgregory.net/rapid"
 
 	"ackbox/model"
@@ -255,4 +256,54 @@ func TestQuoteInTheAckQueue(t *testing.T) {
 		equal(t, "another reply", string(due[1].Message), untouched[0])
 		equal(t, "no reply", string(due[2].Message), untouched[1])
 	}
+}
+
+// TestReplyRacesRecall: a reply that comes after a recall in the order quotes nothing any more.
+func TestReplyRacesRecall(t *testing.T) {
+	t.Parallel()
+	onBothBackends(t, func(t *testing.T, store *model.Store) {
+		server := miniredis.RunT(t)
+		nodes := []*node{newNode(t, store, standard, time.Now), newNode(t, store, standard, time.Now)}
+		a, b := nodes[0].user(t), nodes[0].user(t)
+		sends := []*Messages{nodes[0].messages(t, server), nodes[1].messages(t, server)}
+		after := 0
+		for round := range 40 {
+			target, err := sends[0].Send(within(t), hi(a, b, fmt.Sprint("target-", round)))
+			must(t, err)
+			replies := make([]*model.Message, 4)
+			group, ctx := errgroup.WithContext(within(t))
+			for i := range replies {
+				group.Go(func() error {
+					reply := hi(b, a, fmt.Sprintf("reply-%d-%d", round, i))
+					reply.ReplyTo = target.Message.ID
+					sent, err := sends[i%2].Send(ctx, reply)
+					replies[i] = sent.Message
+					return err
+				})
+			}
+			group.Go(func() error {
+				_, err := sends[0].Recall(ctx, a, target.Message.ID)
+				return err
+			})
+			must(t, group.Wait())
+			list, err := store.History(within(t), target.Message.ConversationID, target.Message.ConversationSeq, 0, 1<<62, true, 10)
+			must(t, err)
+			recall := list[slices.IndexFunc(list, func(m *model.Message) bool { return m.Type == model.TypeRecall })]
+			for _, reply := range replies {
+				later := reply.ConversationSeq > recall.ConversationSeq
+				if later {
+					after++
+				}
+				if reply.Quote == nil || reply.Quote.Recalled != later || (reply.Quote.Text == "") != later {
+					t.Errorf("message %d, recalled at %d, was sent with the quote %+v", reply.ConversationSeq, recall.ConversationSeq, reply.Quote)
+				}
+			}
+			for _, m := range list {
+				if m.ReplyTo == target.Message.ID && m.Type != model.TypeRecall && (m.Quote == nil || !m.Quote.Recalled) {
+					t.Errorf("history has the quote %+v", m.Quote)
+				}
+			}
+		}
+		t.Logf("%d of 160 replies came after the recall", after)
+	})
 }
