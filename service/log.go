@@ -171,8 +171,14 @@ func (f *logFanOut) push(ctx context.Context, m logMessage) {
 // Where m is not the next after that position, something is missing and the client pulls.
 func (f *logFanOut) introduce(ctx context.Context, m logMessage, frame []byte, sessions []*Session) {
 	keys := make([]model.DeviceKey, len(sessions))
+	memberships := make([]model.MemberKey, len(sessions))
+	departures := make([]int, len(sessions))
 	for i, s := range sessions {
 		keys[i] = s.Key
+		memberships[i] = model.MemberKey{ConversationID: m.conversation, UserID: s.Key.UserID}
+		s.mu.Lock()
+		departures[i] = s.departures
+		s.mu.Unlock()
 	}
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
@@ -180,9 +186,15 @@ func (f *logFanOut) introduce(ctx context.Context, m logMessage, frame []byte, s
 	if err != nil {
 		f.delivery.log.Warn("reading positions in a log conversation", "error", err) // then all pull
 	}
-	for _, s := range sessions {
+	// Who has left since m has no place in it any more: they could not even ack.
+	members, err := f.delivery.store.MemberHeads(ctx, memberships)
+	if err != nil {
+		f.delivery.log.Warn("reading memberships of a log conversation", "error", err) // then all are taken for members
+	}
+	for i, s := range sessions {
 		s.mu.Lock()
-		if s.logs[m.conversation] == nil && s.state != stateClosed {
+		_, member := members[memberships[i]]
+		if s.logs[m.conversation] == nil && s.state != stateClosed && (member || err != nil) && s.departures == departures[i] {
 			acked, pinned := positions[s.Key]
 			state := s.log(m.conversation, acked)
 			if state.head = max(m.seq, acked); !pinned || acked < m.seq-1 {
@@ -407,6 +419,7 @@ func (d *Delivery) dropLog(users []model.UserID, id model.ConversationID) {
 		for _, s := range d.sessionsOf(user) {
 			s.mu.Lock()
 			delete(s.logs, id)
+			s.departures++
 			s.mu.Unlock()
 			d.queue.AckedLog(s, id)
 		}

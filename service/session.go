@@ -99,7 +99,8 @@ type Session struct {
 	rounds    int                // pushes again from the mailbox since the last ack
 	pumping   bool               // queued for or in the pump
 
-	logs map[model.ConversationID]*logState // log conversations; nil for most
+	logs       map[model.ConversationID]*logState // log conversations; nil for most
+	departures int                                // from log conversations
 
 	outbox      [][]byte // waiting for the socket's buffer
 	buffered    int      // frames in the socket's buffer
