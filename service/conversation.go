@@ -170,11 +170,12 @@ func (c *Conversations) List(ctx context.Context, me model.UserID, cursor model.
 // History is a page of messages: ascending after a conversation_seq, descending
 // before one, or the newest ones without either. Only what I may see (Member.SeesAfter).
 func (c *Conversations) History(ctx context.Context, me model.UserID, id model.ConversationID, after, before *int64, limit int) (list []*model.Message, head int64, more bool, err error) {
-	member, err := c.store.MemberOf(ctx, id, me)
+	conversation, err := c.store.ConversationByID(ctx, id)
 	if err != nil {
 		return nil, 0, false, err
 	}
-	conversation, err := c.store.ConversationByID(ctx, id)
+	// After the head that is shown up to: who still belongs then has left at none of it.
+	member, err := c.store.MemberOf(ctx, id, me)
 	if err != nil {
 		return nil, 0, false, err
 	}
