@@ -17,7 +17,7 @@ const (
 	OpSend Op = "send"
 	// OpPush is a message frame: Sights[0] (Seq 0 for a log conversation's message), Attempt, Connection.
 	OpPush Op = "push"
-	// OpPull is a pull of the mailbox. Invoke has After, and Acks when it is a sync; ok has After, Sights, Head, More.
+	// OpPull is a pull of the mailbox. Invoke has After, and Acks when it is a sync; ok has After, Sights, Head, Floor, More.
 	OpPull Op = "pull"
 	// OpHistory is a pull of a conversation, ascending. Invoke has Conversation and After; ok those, Sights, Head, More.
 	OpHistory Op = "history"
@@ -99,6 +99,7 @@ type Event struct {
 	After int64  `json:"after,omitempty"`
 	UpTo  int64  `json:"up_to,omitempty"`
 	Head  int64  `json:"head,omitempty"`
+	Floor int64  `json:"floor,omitempty"`
 	Acked int64  `json:"acked,omitempty"`
 	Acks  bool   `json:"acks,omitempty"`
 	More  bool   `json:"more,omitempty"`

@@ -1,0 +1,102 @@
+package verify
+
+import (
+	"ackbox/client"
+)
+
+// told is a figure that was told at a time.
+type told struct {
+	figure int64
+	event  *Event
+}
+
+// rising follows figures that only grow: an answer that was asked for after another had come must not be lower.
+type rising[K comparable] struct {
+	best  map[K]told
+	asked map[int64]told // the best when a call began
+}
+
+func newRising[K comparable]() rising[K] { return rising[K]{map[K]told{}, map[int64]told{}} }
+
+// ask notes that a call begins.
+func (r rising[K]) ask(e *Event, of K) {
+	if best, ok := r.best[of]; ok {
+		r.asked[e.Call] = best
+	}
+}
+
+// answer notes a call's answer, and returns what was told before it was asked for if that was more.
+func (r rising[K]) answer(e *Event, of K, figure int64) (before told, fell bool) {
+	before, asked := r.asked[e.Call]
+	delete(r.asked, e.Call)
+	if best, ok := r.best[of]; !ok || figure >= best.figure {
+		r.best[of] = told{figure, e}
+	}
+	return before, asked && before.figure > figure
+}
+
+// late: a page has no hole (who has read up to n never sees an n-1 appear), ends at the head when it says that it is the
+// last, and heads only grow.
+func (c *check) late() {
+	mailboxes, conversations := newRising[client.UserID](), newRising[client.ConversationID]()
+	for i := range c.run.Events {
+		e := &c.run.Events[i]
+		switch {
+		case (e.Op == OpPull || e.Op == OpConnect) && e.Phase == Invoke:
+			mailboxes.ask(e, e.User)
+		case e.Op == OpPull && e.Phase == OK:
+			c.page(e, max(e.After+1, e.Floor), func(s *Sight) int64 { return s.Seq })
+			before, fell := mailboxes.answer(e, e.User, e.Head)
+			c.shrunk(before, fell, e, "mailbox of "+string(e.User))
+		case e.Op == OpConnect && e.Phase == OK:
+			before, fell := mailboxes.answer(e, e.User, e.Head)
+			c.shrunk(before, fell && !e.Reset, e, "mailbox of "+string(e.User))
+		case e.Op == OpHistory && e.Phase == Invoke:
+			conversations.ask(e, e.Conversation)
+		case e.Op == OpHistory && e.Phase == OK:
+			from := e.After + 1
+			if len(e.Sights) > 0 && e.Sights[0].ConversationSeq > from && c.joinedAt(e, e.Sights[0].ConversationSeq) {
+				from = e.Sights[0].ConversationSeq
+			}
+			c.page(e, from, func(s *Sight) int64 { return s.ConversationSeq })
+			before, fell := conversations.answer(e, e.Conversation, e.Head)
+			c.shrunk(before, fell, e, "conversation "+string(e.Conversation))
+		}
+	}
+}
+
+// joinedAt says whether a page may begin at seq because its reader joined there.
+func (c *check) joinedAt(e *Event, seq int64) bool {
+	m := c.members[e.Conversation]
+	if m == nil || !m.known {
+		return true
+	}
+	for _, s := range m.stays[e.User] {
+		if s.from == seq {
+			return true
+		}
+	}
+	return false
+}
+
+// page checks a page for holes.
+func (c *check) page(e *Event, want int64, seq func(*Sight) int64) {
+	for i := range e.Sights {
+		s := &e.Sights[i]
+		if seq(s) != want {
+			c.broken(RuleLate, []*Event{c.invokes[e.Call], e}, "a page after %d for %s: %d where %d should be: %v", e.After, e.User, seq(s), want, *s)
+			return
+		}
+		want++
+	}
+	if !e.More && want-1 < e.Head {
+		c.broken(RuleLate, []*Event{c.invokes[e.Call], e}, "a page after %d for %s says that it is the last, ends at %d, and the head is %d", e.After, e.User, want-1, e.Head)
+	}
+}
+
+// shrunk tells of a figure that fell, unless a lost database explains it.
+func (c *check) shrunk(before told, fell bool, e *Event, of string) {
+	if fell && !c.lossBetween(before.event.At, e.At) {
+		c.broken(RuleLate, []*Event{before.event, e}, "%s: the head was told as %d, and later as %d", of, before.figure, e.Head)
+	}
+}
