@@ -35,6 +35,7 @@ type Deps struct {
 	Devices       *service.Devices
 	Delivery      *service.Delivery
 	Sockets       *ws.Hub
+	Connects      *service.Gate // nil: any number at a time
 	IDs           IDs
 	Ready         Ready
 
@@ -65,10 +66,11 @@ func New(deps Deps) (*API, error) {
 	a := &API{deps: deps, engine: gin.New(), origins: originSet(deps.AllowedOrigins), log: deps.Log, request: newRequestNames()}
 	a.engine.HandleMethodNotAllowed = true
 	a.engine.RedirectTrailingSlash = false // a redirect is no answer to a POST
+	a.engine.RemoteIPHeaders = []string{"X-Forwarded-For"} // no other: a proxy that does not set one lets it through
 	if err := a.engine.SetTrustedProxies(deps.TrustedProxies); err != nil {
 		return nil, fmt.Errorf("trusted proxies: %w", err)
 	}
-	a.engine.Use(a.named, a.logged, a.recovered, a.crossOrigin)
+	a.engine.Use(a.named, a.logged, a.recovered, a.guarded, a.crossOrigin)
 	a.engine.NoRoute(a.noRoute)
 	a.engine.NoMethod(a.noMethod)
 
@@ -113,7 +115,12 @@ func (a *API) Handler() http.Handler {
 }
 
 // Drain makes new sockets go elsewhere: the first step of an orderly end.
-func (a *API) Drain() { a.draining.Store(true) }
+func (a *API) Drain() {
+	a.draining.Store(true)
+	if a.deps.Connects != nil {
+		a.deps.Connects.Close()
+	}
+}
 
 // route adds a call. Without Security it needs an access token; every call may
 // answer with a Problem.

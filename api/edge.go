@@ -114,6 +114,21 @@ func (a *API) recovered(c *gin.Context) {
 	c.Next()
 }
 
+// guarded bounds how long a body may take, also one that nobody reads: without a deadline the server
+// would wait for the rest of it for ever, after its answer. Of several Authorization headers none
+// counts: a proxy may have looked at another one than we would.
+func (a *API) guarded(c *gin.Context) {
+	if len(c.Request.Header.Values("Authorization")) > 1 {
+		c.Request.Header.Del("Authorization")
+	}
+	if c.Request.ContentLength == 0 {
+		return
+	}
+	if err := http.NewResponseController(c.Writer).SetReadDeadline(time.Now().Add(bodyTimeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		a.log.Debug("read deadline of a body", "error", err)
+	}
+}
+
 func (a *API) noRoute(c *gin.Context) {
 	a.fail(c, model.NewError(model.CodeNotFound, "there is nothing at this path"))
 }
@@ -180,6 +195,10 @@ func (a *API) wellFormed(ctx huma.Context, next func(huma.Context)) {
 	r := humagin.Unwrap(ctx).Request
 	if !jsonType(r.Header.Get("Content-Type")) {
 		a.refuse(ctx, model.NewError(model.CodeUnsupportedMediaType, "the content type must be application/json"))
+		return
+	}
+	if encoding := r.Header.Values("Content-Encoding"); len(encoding) != 0 && (len(encoding) > 1 || !strings.EqualFold(encoding[0], "identity")) {
+		a.refuse(ctx, model.NewError(model.CodeUnsupportedMediaType, "the body must not be compressed"))
 		return
 	}
 	if r.ContentLength >= op.MaxBodyBytes {

@@ -25,7 +25,7 @@ type verdict struct {
 }
 
 var (
-	unseen   = verdict{status: http.StatusNotFound, code: "not_found"}
+	unseen = verdict{status: http.StatusNotFound, code: "not_found"}
 	denied = verdict{status: http.StatusForbidden, code: "forbidden"}
 	alike  = verdict{}
 )
@@ -140,7 +140,8 @@ var reaches = map[string][]reach{
 		{body: `{` + draft + `,"to_user_id":"$user","reply_to":"$whisper"}`, of: []string{"whisper"}, as: outside(alike)},
 		{body: `{"client_msg_id":"$key","conversation_id":"$group","type":"text","body":{"text":"another's key"}}`, of: []string{"group"}, as: outside(unseen)},
 	},
-	"POST /v1/messages/{message_id}/recall": append(onMessage("", ""), reach{as: map[string]verdict{"member": denied}}),
+	"GET /v1/messages/{message_id}/receipts": append(onMessage("", ""), onMessage("cursor=1&limit=2", "")...),
+	"POST /v1/messages/{message_id}/recall":  append(onMessage("", ""), reach{as: map[string]verdict{"member": denied}}),
 
 	"DELETE /v1/devices/{device_id}": {{of: []string{"device"}, as: map[string]verdict{"former": unseen, "member": unseen}}}, // as stranger, sync and ack make it
 	"GET /v1/mailbox/summary":        {{query: "device_id=$device", of: []string{"device"}, as: map[string]verdict{"stranger": alike}}},

@@ -193,7 +193,8 @@ func checkURL(fields map[string]any, name string) error {
 		return model.Invalid("body.body."+name, "want a URL of 1 to 2,048 characters", nil)
 	}
 	low := strings.ToLower(url)
-	if !strings.HasPrefix(low, "https://") && !strings.HasPrefix(low, "http://") && !strings.HasPrefix(url, "/") {
+	own := strings.HasPrefix(url, "/") && !strings.HasPrefix(url, "//") && !strings.HasPrefix(url, `/\`) // those two name a host
+	if strings.ContainsFunc(url, unicode.IsControl) || (!own && !strings.HasPrefix(low, "https://") && !strings.HasPrefix(low, "http://")) {
 		return model.Invalid("body.body."+name, "want http://, https:// or a path on this server", nil)
 	}
 	return nil
