@@ -12,6 +12,8 @@ export GOTOOLCHAIN := local
 FUZZTIME ?= 20s
 # make bench BENCHFLAGS='--scenario send,rate,idle' leaves out the groups, whose 10,000 accounts take minutes.
 BENCHFLAGS ?=
+# make chaos CHAOSFLAGS='--fault kill-node --cycles 300 --seed 1'; docs/reliability.md has the rest.
+CHAOSFLAGS ?=
 # make test PACKAGES=./service tests one package.
 PACKAGES ?= ./...
 GOLANGCI_VERSION := $(shell sed -n 's,^.*github.com/golangci/golangci-lint/v2 \(v[0-9.]*\).*,\1,p' tools/go.mod)
@@ -49,6 +51,13 @@ test: $(WITHSERVERS) ## Run all tests with the race detector, on a MariaDB and a
 	@$(call need,gcc,gcc libc6-dev)
 	CGO_ENABLED=1 $(WITHSERVERS) -- go test -race -timeout=11m $(PACKAGES)
 
+# Rounds of soak: make soak ROUNDS=100000.
+ROUNDS ?= 10000
+
+.PHONY: soak
+soak: $(WITHSERVERS) ## Race sends against people who come and go, in ROUNDS (10,000) rounds on each backend
+	ACKBOX_TEST_ROUNDS=$(ROUNDS) $(WITHSERVERS) -- go test ./service -run=TestMembership -count=1 -timeout=2h -v
+
 .PHONY: lint
 lint: $(GOLANGCI) ## Check formatting, vet, imports and style; modules; compose file and Dockerfile
 	@unformatted=$$(git ls-files --cached --others --exclude-standard '*.go' | xargs -r ls -d 2>/dev/null | xargs -r gofmt -l); \
@@ -67,6 +76,11 @@ bench: $(WITHSERVERS) ## Measure sends, pushes and idle connections against Mari
 	go build -o $(TOOLS)/suite ./bench/cmd/suite
 	$(WITHSERVERS) -- $(TOOLS)/suite $(BENCHFLAGS)
 
+.PHONY: chaos
+chaos: ## Break nodes and stores under load, and check that nothing was lost (CHAOSFLAGS='--fault list' says what there is)
+	go build -buildvcs=false -o $(TOOLS)/chaos ./chaos/cmd/chaos
+	$(TOOLS)/chaos $(CHAOSFLAGS)
+
 .PHONY: fuzz
 fuzz: $(WITHSERVERS) ## Run each fuzz target for FUZZTIME (20s)
 	$(WITHSERVERS) -- tools/fuzz $(FUZZTIME)
@@ -77,7 +91,7 @@ generate: ## Write the generated files again
 
 .PHONY: clean
 clean: ## Remove what the build, the tests and the tools have made (not ./data)
-	rm -rf bin .cache bench-out
+	rm -rf bin .cache bench-out chaos-out
 
 # Built and not `go run`: that one keeps signals and exit codes to itself. The build is instant when nothing has changed.
 .PHONY: $(WITHSERVERS)
