@@ -33,9 +33,14 @@ import (
 const (
 	// shutdownTime bounds the orderly end.
 	shutdownTime = 10 * time.Second
-	// returnSpread is the time over which the clients of a stopping node are asked to come back.
-	returnSpread = 3 * time.Second
-	maxSockets   = 200_000
+	// answerTime is the part of it that requests in flight have: then their connections are cut,
+	// so that a client that never ends its body does not take the time of the sockets.
+	answerTime = 4 * time.Second
+	// returnSpread is the least time over which the clients of a stopping node are asked to come
+	// back, returnPace how many in a second, maxReturnSpread the longest.
+	returnSpread    = 3 * time.Second
+	returnPace      = 1_000
+	maxReturnSpread = 30 * time.Second
 )
 
 // server is the whole program: what newServer built in order, run serves, and close ends in
@@ -270,7 +275,7 @@ func (s *server) buildParts(ctx context.Context, audiences *service.Audiences, c
 	}
 	conversations.LimitReceipts(s.config.ReceiptsMaxMembers)
 	s.delivery.OnDatabaseChanged(conversations.ForgetAll)
-	s.hub = ws.NewHub(maxSockets, api.Origins(s.config.AllowedOrigins), s.log)
+	s.hub = ws.NewHub(s.config.MaxSockets, api.Origins(s.config.AllowedOrigins), s.log)
 	s.onClose("sockets", s.hub.Close)
 	metrics := promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{})
 	deps := api.Deps{
@@ -278,7 +283,7 @@ func (s *server) buildParts(ctx context.Context, audiences *service.Audiences, c
 		Messages:  service.NewMessages(s.store, s.ids, s.window, s.writer, audiences, conversations, s.config.RecallWindow, clock).LimitedBy(s.limits),
 		Mailboxes: service.NewMailboxes(s.store, s.acker, clock), Conversations: conversations,
 		Groups:  service.NewGroups(s.store, s.ids, s.writer, conversations, s.delivery, s.config.MailboxGroupLimit, s.config.GroupMaxMembers, clock),
-		Devices: service.NewDevices(s.store, s.auth, s.delivery), Delivery: s.delivery, Sockets: s.hub,
+		Devices: service.NewDevices(s.store, s.auth, s.delivery), Delivery: s.delivery, Sockets: s.hub, Connects: service.NewGate(s.config.ConnectConcurrency),
 		Log: s.log, AllowedOrigins: s.config.AllowedOrigins, TrustedProxies: s.config.TrustedProxies, Limits: s.limits, Version: version,
 	}
 	if s.config.AdminAddr == "" {
@@ -316,10 +321,15 @@ func (s *server) buildEdge(ctx context.Context) (err error) {
 	return nil
 }
 
-// shutdown answers what is in flight and ends the server. Closing the listener as well
-// covers a server that never served.
+// shutdown answers what is in flight and ends the server, cutting what takes longer than
+// answerTime. Closing the listener as well covers a server that never served.
 func shutdown(ctx context.Context, server *http.Server, listener net.Listener) error {
+	ctx, cancel := context.WithTimeout(ctx, answerTime)
+	defer cancel()
 	err := server.Shutdown(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = server.Close()
+	}
 	if closeErr := listener.Close(); closeErr != nil && !errors.Is(closeErr, net.ErrClosed) {
 		err = errors.Join(err, closeErr)
 	}
@@ -439,7 +449,7 @@ func (s *server) close(ctx context.Context) error {
 	for i := len(s.closers) - 1; i >= 0; i-- {
 		c := s.closers[i]
 		if c.name == "sockets" {
-			s.delivery.Drain(returnSpread)
+			s.delivery.Drain(min(max(returnSpread, time.Duration(s.hub.Count())*time.Second/returnPace), maxReturnSpread))
 		}
 		if err := c.fn(ctx); err != nil {
 			errs = append(errs, fmt.Errorf("closing %s: %w", c.name, err))

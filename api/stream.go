@@ -25,19 +25,27 @@ func Origins(allowed []string) func(*http.Request) bool {
 // stream is GET /v1/ws. Everything that can be refused is refused before the upgrade, as
 // a plain HTTP answer; after it the socket belongs to the hub and this handler returns.
 func (a *API) stream(c *gin.Context) {
-	opening, err := a.open(c)
+	leave, joined := func() {}, false // the gate is left by the session, or here when there is none
+	defer func() {
+		if !joined {
+			leave()
+		}
+	}()
+	opening, err := a.open(c, &leave)
 	if err != nil {
 		a.fail(c, err)
 		return
 	}
+	opening.Opened = leave
 	err = a.deps.Sockets.Serve(c.Writer, c.Request, func(conn *ws.Conn) (ws.Session, func()) {
 		session := a.deps.Delivery.Join(conn, opening)
+		joined = true
 		a.recheck(session)
 		return session, func() { a.deps.Delivery.Leave(session) }
 	})
 	switch {
 	case errors.Is(err, ws.ErrFull):
-		a.fail(c, &model.Error{Code: model.CodeUnavailable, Detail: "this node has as many sockets as it may", RetryAfter: 5 * time.Second})
+		a.fail(c, full())
 	case errors.Is(err, ws.ErrClosing):
 		a.fail(c, draining())
 	case err != nil: // the handshake failed and was answered
@@ -63,8 +71,14 @@ func draining() error {
 	return &model.Error{Code: model.CodeDraining, Detail: "this node is stopping", RetryAfter: time.Second}
 }
 
-// open checks a request for a socket and reads where its device stands.
-func (a *API) open(c *gin.Context) (o service.Opening, err error) {
+func full() error {
+	return &model.Error{Code: model.CodeUnavailable, Detail: "this node has as many sockets as it may", RetryAfter: service.RetrySpread()}
+}
+
+// open checks a request for a socket, waits its turn and reads where its device stands. leave
+// is set once it has its turn. A ticket is used up only then: who is refused for want of room
+// comes again with it.
+func (a *API) open(c *gin.Context, leave *func()) (o service.Opening, err error) {
 	if a.draining.Load() {
 		return o, draining()
 	}
@@ -72,9 +86,27 @@ func (a *API) open(c *gin.Context) (o service.Opening, err error) {
 		return o, model.NewError(model.CodeOriginNotAllowed, "this origin is not in ACKBOX_ALLOWED_ORIGINS")
 	}
 	query := c.Request.URL.Query()
-	caller, err := a.streamCaller(c, query)
-	if err != nil {
-		return o, err
+	ticket := ticketOf(c.Request, query)
+	var caller service.Claims
+	if ticket == "" {
+		if caller, err = a.bearerOf(c); err != nil {
+			return o, err
+		}
+	}
+	if a.deps.Sockets != nil && a.deps.Sockets.Full() {
+		return o, full()
+	}
+	if a.deps.Connects != nil {
+		turn, err := a.deps.Connects.Enter(c.Request.Context())
+		if err != nil {
+			return o, err
+		}
+		*leave = turn
+	}
+	if ticket != "" {
+		if caller, err = a.deps.Auth.RedeemTicket(c.Request.Context(), ticket); err != nil {
+			return o, err
+		}
 	}
 	if err := a.deps.Limits.Take(c.Request.Context(), service.AskUser(service.LimitRequest, caller.UserID)); err != nil {
 		return o, err
@@ -97,18 +129,14 @@ func (a *API) open(c *gin.Context) (o service.Opening, err error) {
 // of the address.
 const ticketProtocol = "ticket."
 
-// streamCaller is who connects: by ticket, or by header.
-func (a *API) streamCaller(c *gin.Context, query url.Values) (service.Claims, error) {
-	ticket := query.Get("ticket")
-	for _, protocol := range websocket.Subprotocols(c.Request) {
+// ticketOf is the ticket of a request, "" if it has none.
+func ticketOf(r *http.Request, query url.Values) string {
+	for _, protocol := range websocket.Subprotocols(r) {
 		if value, ok := strings.CutPrefix(protocol, ticketProtocol); ok {
-			ticket = value
+			return value
 		}
 	}
-	if ticket != "" {
-		return a.deps.Auth.RedeemTicket(c.Request.Context(), ticket)
-	}
-	return a.bearerOf(c)
+	return query.Get("ticket")
 }
 
 // position reads device_id, last_seq and last_id.

@@ -45,6 +45,8 @@ type Config struct {
 	RecallWindow          time.Duration `name:"recall-window" env:"ACKBOX_RECALL_WINDOW" default:"2m" help:"How long a sender may recall a message."`
 	SweepInterval         time.Duration `name:"sweep-interval" env:"ACKBOX_SWEEP_INTERVAL" default:"5s" help:"How often this node's sessions are compared with their mailboxes."`
 	Heartbeat             time.Duration `name:"heartbeat" env:"ACKBOX_HEARTBEAT" default:"25s" help:"How often a socket gets a ping frame."`
+	ConnectConcurrency    int           `name:"connect-concurrency" env:"ACKBOX_CONNECT_CONCURRENCY" default:"64" help:"Devices that connect to this node at a time; others wait a moment, then get 503."`
+	MaxSockets            int           `name:"max-sockets" env:"ACKBOX_MAX_SOCKETS" default:"200000" help:"Sockets of this node; beyond, connects get 503."`
 	DrainDelay            time.Duration `name:"drain-delay" env:"ACKBOX_DRAIN_DELAY" default:"0s" help:"At a stop, how long /readyz says 503 while requests are still taken: give a load balancer time to see it."`
 	AccessTokenTTL        time.Duration `name:"access-token-ttl" env:"ACKBOX_ACCESS_TOKEN_TTL" default:"15m" help:"Life of an access token."`
 	RefreshTokenTTL       time.Duration `name:"refresh-token-ttl" env:"ACKBOX_REFRESH_TOKEN_TTL" default:"720h" help:"Life of a refresh token."`
@@ -122,7 +124,7 @@ func (c *Config) Check() error {
 	}
 	for name, n := range map[string]int{
 		"ACKBOX_ACK_MAX_ATTEMPTS": c.AckMaxAttempts, "ACKBOX_ACK_QUEUE_SIZE": c.AckQueueSize, "ACKBOX_GROUP_MAX_MEMBERS": c.GroupMaxMembers,
-		"ACKBOX_MAILBOX_GROUP_LIMIT": c.MailboxGroupLimit,
+		"ACKBOX_MAILBOX_GROUP_LIMIT": c.MailboxGroupLimit, "ACKBOX_CONNECT_CONCURRENCY": c.ConnectConcurrency, "ACKBOX_MAX_SOCKETS": c.MaxSockets,
 	} {
 		if n < 1 {
 			bad(name, "is %d, want at least 1", n)

@@ -133,6 +133,7 @@ type Opening struct {
 	Logs      []model.LogHead
 	Reset     bool // the device's last_seq is not what the mailbox has
 	Selective []int64
+	Opened    func() // nil, or called when the mailbox has been read for the first time, or will not be
 }
 
 // Join takes a connected socket: hello, then what waits, then live. An older
@@ -141,7 +142,7 @@ type Opening struct {
 func (d *Delivery) Join(socket Socket, o Opening) *Session {
 	now := d.clock()
 	s := &Session{
-		Key: o.Key, ConnectionID: rand.Text(), Family: o.Family, ExpiresAt: o.ExpiresAt, socket: socket, delivery: d,
+		Key: o.Key, ConnectionID: rand.Text(), Family: o.Family, ExpiresAt: o.ExpiresAt, socket: socket, delivery: d, opened: o.Opened,
 		state: stateOpening, acked: o.Start, floorAck: o.Acked, sent: o.Start, head: o.Head, unread: true, announce: true, nextPing: now.Add(d.opts.Heartbeat), lastTouched: now,
 	}
 	for _, seq := range o.Selective {
@@ -201,6 +202,7 @@ func (d *Delivery) Leave(s *Session) {
 	unacked, logs := s.unacked, s.logs
 	s.unacked, s.outbox, s.stash, s.logs = nil, nil, nil, nil
 	s.mu.Unlock()
+	s.wasOpened()
 	for id := range logs {
 		d.queue.AckedLog(s, id)
 	}

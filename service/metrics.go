@@ -16,6 +16,7 @@ type metricSet struct {
 	closes                                             *prometheus.CounterVec
 	redisErrors, relayDropped, relayPublished          prometheus.Counter
 	rateLimited                                        *prometheus.CounterVec
+	connectsRefused                                    prometheus.Counter
 }
 
 func newMetricSet() *metricSet {
@@ -28,25 +29,26 @@ func newMetricSet() *metricSet {
 	seconds := prometheus.ExponentialBuckets(0.0005, 2, 16) // 0.5 ms to 16 s
 	sizes := prometheus.ExponentialBuckets(1, 2, 11)        // 1 to 1,024
 	return &metricSet{
-		sends:          counter("sends_total", "Messages committed."),
-		duplicates:     counter("duplicates_total", "Sends answered with an earlier message."),
-		sendErrors:     counter("send_errors_total", "Sends that reached the writer and failed."),
-		batchSize:      histogram("batch_size", "Messages in one transaction.", sizes),
-		commitSeconds:  histogram("commit_seconds", "Time of one write transaction, from BEGIN to the answer of COMMIT.", seconds),
-		ackBatchSize:   histogram("ack_batch_size", "Acks in one transaction.", sizes),
-		ackSeconds:     histogram("ack_commit_seconds", "Time of one ack transaction.", seconds),
-		pushes:         counter("pushes_total", "Message frames handed to sockets for the first time."),
-		retries:        counter("push_retries_total", "Message frames pushed again."),
-		evictions:      counter("ack_queue_evictions_total", "Un-acked pushes that the ack queue forgot because it was full."),
-		repairs:        counter("sweep_repairs_total", "Sessions that the integrity sweep found behind their mailbox."),
-		receipts:       counter("receipts_total", "Receipts made."),
-		acks:           counter("acks_total", "Acks committed."),
-		ackLatency:     histogram("ack_latency_seconds", "From the first push of an entry to its ack.", prometheus.ExponentialBuckets(0.001, 2, 18)),
-		closes:         prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "ackbox", Name: "socket_closes_total", Help: "Sockets closed by the server, by close code."}, []string{"code"}),
-		redisErrors:    counter("redis_errors_total", "Round trips to Redis that failed; the product goes on without."),
-		relayDropped:   counter("relay_dropped_total", "Events for other nodes that were dropped; their sweep repairs."),
-		relayPublished: counter("relay_published_total", "Events published for other nodes."),
-		rateLimited:    prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "ackbox", Name: "rate_limited_total", Help: "Requests refused with 429, by limit."}, []string{"limit"}),
+		sends:           counter("sends_total", "Messages committed."),
+		duplicates:      counter("duplicates_total", "Sends answered with an earlier message."),
+		sendErrors:      counter("send_errors_total", "Sends that reached the writer and failed."),
+		batchSize:       histogram("batch_size", "Messages in one transaction.", sizes),
+		commitSeconds:   histogram("commit_seconds", "Time of one write transaction, from BEGIN to the answer of COMMIT.", seconds),
+		ackBatchSize:    histogram("ack_batch_size", "Acks in one transaction.", sizes),
+		ackSeconds:      histogram("ack_commit_seconds", "Time of one ack transaction.", seconds),
+		pushes:          counter("pushes_total", "Message frames handed to sockets for the first time."),
+		retries:         counter("push_retries_total", "Message frames pushed again."),
+		evictions:       counter("ack_queue_evictions_total", "Un-acked pushes that the ack queue forgot because it was full."),
+		repairs:         counter("sweep_repairs_total", "Sessions that the integrity sweep found behind their mailbox."),
+		receipts:        counter("receipts_total", "Receipts made."),
+		acks:            counter("acks_total", "Acks committed."),
+		ackLatency:      histogram("ack_latency_seconds", "From the first push of an entry to its ack.", prometheus.ExponentialBuckets(0.001, 2, 18)),
+		closes:          prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "ackbox", Name: "socket_closes_total", Help: "Sockets closed by the server, by close code."}, []string{"code"}),
+		redisErrors:     counter("redis_errors_total", "Round trips to Redis that failed; the product goes on without."),
+		relayDropped:    counter("relay_dropped_total", "Events for other nodes that were dropped; their sweep repairs."),
+		relayPublished:  counter("relay_published_total", "Events published for other nodes."),
+		connectsRefused: counter("connects_refused_total", "Sockets refused with 503 because too many devices connected at once."),
+		rateLimited:     prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "ackbox", Name: "rate_limited_total", Help: "Requests refused with 429, by limit."}, []string{"limit"}),
 	}
 }
 
@@ -54,7 +56,7 @@ func newMetricSet() *metricSet {
 func RegisterMetrics(registry prometheus.Registerer, writer *Writer, delivery *Delivery) {
 	m := metrics
 	registry.MustRegister(m.sends, m.duplicates, m.sendErrors, m.batchSize, m.commitSeconds, m.ackBatchSize, m.ackSeconds, m.pushes, m.retries, m.evictions,
-		m.repairs, m.receipts, m.acks, m.ackLatency, m.closes, m.redisErrors, m.relayDropped, m.relayPublished, m.rateLimited)
+		m.repairs, m.receipts, m.acks, m.ackLatency, m.closes, m.redisErrors, m.relayDropped, m.relayPublished, m.rateLimited, m.connectsRefused)
 	gauge := func(name, help string, labels prometheus.Labels, read func() float64) {
 		registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "ackbox", Name: name, Help: help, ConstLabels: labels}, read))
 	}

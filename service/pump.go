@@ -34,7 +34,9 @@ func (d *Delivery) pumpLoop() {
 		case <-d.ctx.Done():
 			return
 		case s := <-d.pumps:
-			if err := d.pump(s); err != nil && d.ctx.Err() == nil {
+			err := d.pump(s)
+			s.wasOpened()
+			if err != nil && d.ctx.Err() == nil {
 				d.log.Warn("reading a mailbox for a session", "user", s.Key.UserID, "error", err) // the sweep tries again
 			}
 		}
@@ -85,6 +87,13 @@ func (d *Delivery) pump(s *Session) error {
 			budget--
 		}
 		s.mu.Unlock()
+	}
+}
+
+// wasOpened lets the next device connect.
+func (s *Session) wasOpened() {
+	if s.opened != nil {
+		s.opened()
 	}
 }
 

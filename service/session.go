@@ -79,6 +79,7 @@ type Session struct {
 	ExpiresAt    time.Time
 	socket       Socket
 	delivery     *Delivery
+	opened       func() // see Opening.Opened
 
 	acking  atomic.Int64 // acks of the device that have arrived and are not committed
 	evicted atomic.Bool  // the ack queue forgot a push of this session

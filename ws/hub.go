@@ -202,6 +202,9 @@ func (c *Conn) Close(last []byte, code int, reason string) {
 	}
 }
 
+// Full says whether there is room for another socket now.
+func (h *Hub) Full() bool { return h.open.Load() >= h.limit }
+
 // Count is how many sockets are open.
 func (h *Hub) Count() int { return int(h.open.Load()) }
 
