@@ -50,7 +50,9 @@ func mentions(t *testing.T, s *system) {
 	if !slices.Equal(first.Message.Mentions, draft.Mentions) {
 		t.Errorf("mentions %v, want %v", first.Message.Mentions, draft.Mentions)
 	}
-	pushed := phone.until("the mention", func(f client.Frame) bool { return f.Type == "message" && f.Message.MessageID == first.Message.MessageID })
+	pushed := phone.until("the mention", func(f client.Frame) bool {
+		return f.Type == "message" && f.Message.MessageID == first.Message.MessageID
+	})
 	places := map[string][]client.Message{"push": {pushed.Message}, "mailbox": of(id, bob.wholeMailbox())[1:], "history": bob.wholeHistory(id, 1), "list": {*bob.conversation(id).LastMessage}}
 	for where, got := range places {
 		if len(got) != 1 || difference(first.Message, got[0]) != "" {
@@ -67,7 +69,9 @@ func mentions(t *testing.T, s *system) {
 		t.Errorf("mentions %v, want all", all.Message.Mentions)
 	}
 	plain := alice.say(id, "nobody in particular")
-	pushed = phone.until("the plain message", func(f client.Frame) bool { return f.Type == "message" && f.Message.MessageID == plain.Message.MessageID })
+	pushed = phone.until("the plain message", func(f client.Frame) bool {
+		return f.Type == "message" && f.Message.MessageID == plain.Message.MessageID
+	})
 	if strings.Contains(string(pushed.Raw), "mentions") || strings.Contains(string(pushed.Raw), "quote") {
 		t.Errorf("pushed %s: mentions nobody and quotes nothing", pushed.Raw)
 	}
@@ -249,7 +253,9 @@ func quotes(t *testing.T, s *system) {
 		}
 		return again.Message
 	}
-	pushed := phone.until("the reply", func(f client.Frame) bool { return f.Type == "message" && f.Message.MessageID == answer.Message.MessageID })
+	pushed := phone.until("the reply", func(f client.Frame) bool {
+		return f.Type == "message" && f.Message.MessageID == answer.Message.MessageID
+	})
 	for where, m := range map[string]client.Message{"push": pushed.Message, "answer": answer.Message, "list": *bob.conversation(id).LastMessage, "later": everywhere("at first")} {
 		if m.Quote == nil || *m.Quote != want {
 			t.Errorf("%s: quote %+v, want %+v", where, m.Quote, want)
