@@ -78,6 +78,7 @@ func (a *API) logged(c *gin.Context) {
 	status, level := c.Writer.Status(), slog.LevelDebug
 	switch {
 	case len(c.Errors) > 0 && errors.Is(c.Errors[0], context.Canceled): // the client is gone
+	case c.GetBool(turnedAway): // counted; a storm would fill the log
 	case status == http.StatusServiceUnavailable:
 		level = slog.LevelWarn
 	case status >= http.StatusInternalServerError || len(c.Errors) > 0:

@@ -33,6 +33,7 @@ func (a *API) stream(c *gin.Context) {
 	}()
 	opening, err := a.open(c, &leave)
 	if err != nil {
+		c.Set(turnedAway, model.CodeOf(err) == model.CodeDraining || errors.Is(err, service.ErrTooMany))
 		a.fail(c, err)
 		return
 	}
@@ -66,6 +67,9 @@ func (a *API) recheck(session *service.Session) {
 	}
 	a.deps.Delivery.Kick(session.Key.UserID, func(s *service.Session) bool { return s == session }, code, "the session has ended")
 }
+
+// turnedAway marks a request that was refused for want of room, in its context.
+const turnedAway = "turned away"
 
 func draining() error {
 	return &model.Error{Code: model.CodeDraining, Detail: "this node is stopping", RetryAfter: time.Second}

@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"sync"
@@ -21,6 +22,9 @@ const (
 	retryAtLeast = time.Second
 	retrySpread  = 8 * time.Second
 )
+
+// ErrTooMany is what lies beneath a gate's CodeUnavailable.
+var ErrTooMany = errors.New("too many connects")
 
 // Gate bounds how many devices connect at a time: from the request, over the upgrade, to
 // the end of the first reading of the mailbox. A storm of reconnects then costs refusals and not
@@ -77,7 +81,7 @@ func (g *Gate) leave() func() { return sync.OnceFunc(func() { <-g.slots }) }
 
 func tooMany() error {
 	metrics.connectsRefused.Inc()
-	return &model.Error{Code: model.CodeUnavailable, Detail: "too many devices connect at once", RetryAfter: RetrySpread()}
+	return &model.Error{Code: model.CodeUnavailable, Detail: "too many devices connect at once", RetryAfter: RetrySpread(), Cause: ErrTooMany}
 }
 
 func stopping() error {
