@@ -101,9 +101,9 @@ func (s *Store) EndMember(ctx context.Context, id ConversationID, user UserID, l
 	return nil
 }
 
-// SetMemberRole writes a role.
+// SetMemberRole writes a role. An owner is not muted: nobody could let them write again.
 func (s *Store) SetMemberRole(ctx context.Context, id ConversationID, user UserID, role string) error {
-	if err := s.write(ctx).Exec("UPDATE members SET role = ? WHERE conversation_id = ? AND user_id = ? AND left_seq = 0", role, id, user).Error; err != nil {
+	if err := s.write(ctx).Exec("UPDATE members SET role = ?, muted_until = CASE WHEN ? = 'owner' THEN 0 ELSE muted_until END WHERE conversation_id = ? AND user_id = ? AND left_seq = 0", role, role, id, user).Error; err != nil {
 		return fmt.Errorf("write role: %w", err)
 	}
 	return nil
