@@ -68,6 +68,11 @@ var behaviours = []behaviour{
 	{"group dissolve", groupDissolve},
 	{"group and block", groupBlock},
 	{"group audience is exact", groupAudience},
+	{"group powers by role", groupPowers},
+	{"group mute", groupMute},
+	{"group announcement", groupAnnouncement},
+	{"preferences", preferences},
+	{"typing", typingFrames},
 
 	{"history pages", historyPages},
 	{"history of who joined later", historyOfWhoJoined},
