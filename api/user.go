@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 
@@ -23,16 +24,26 @@ func userOf(u *model.User) User {
 	return User{UserID: u.ID, Username: u.Username, DisplayName: u.DisplayName, AvatarURL: u.AvatarURL, CreatedAt: u.CreatedAt}
 }
 
+// Me is one's own account: what everyone sees, and the settings.
+type Me struct {
+	User
+	DirectMessages model.DirectMessages `json:"direct_messages" enum:"everyone,contacts" doc:"From whom a first direct message is taken; contacts: whom I wrote to, or who shares a group with me"`
+}
+
+func meOf(u *model.User) Me { return Me{userOf(u), cmp.Or(u.DirectMessages, model.FromEveryone)} }
+
 // Blocks says whose direct messages somebody does not want. It decides under the
 // conversation's lock, so that a message is sent either before a block or not at all.
 type Blocks interface {
 	SetBlock(ctx context.Context, me, other model.UserID, blocked bool) error
 }
 
-// Profile changes what one's own account shows; a field that is left out stays.
+// Profile changes what one's own account shows, and its settings; a field that is left out stays.
 type Profile struct {
 	DisplayName *string `json:"display_name,omitempty" minLength:"1" maxLength:"64"`
 	AvatarURL   *string `json:"avatar_url,omitempty" maxLength:"512" doc:"http or https; empty takes it away"`
+	// DirectMessages keeps strangers' first direct messages away, or not.
+	DirectMessages *model.DirectMessages `json:"direct_messages,omitempty" enum:"everyone,contacts" doc:"contacts: a stranger's first direct message is refused with 403 not_accepting"`
 }
 
 type (
@@ -40,6 +51,7 @@ type (
 		UserID Param[model.UserID] `path:"user_id"`
 	}
 	userOutput struct{ Body User }
+	meOutput   struct{ Body Me }
 
 	updateMeInput struct{ Body Profile }
 
@@ -57,13 +69,13 @@ func (a *API) registerUsers(h huma.API) {
 	tags := []string{"users"}
 	route(h, huma.Operation{
 		OperationID: "get-me", Method: http.MethodGet, Path: "/v1/users/me", Tags: tags, Summary: "My account",
-	}, func(ctx context.Context, _ *none) (*userOutput, error) {
-		return userOut(a.deps.Users.Get(ctx, CallerFrom(ctx).UserID))
+	}, func(ctx context.Context, _ *none) (*meOutput, error) {
+		return meOut(a.deps.Users.Get(ctx, CallerFrom(ctx).UserID))
 	})
 	route(h, huma.Operation{
-		OperationID: "update-me", Method: http.MethodPatch, Path: "/v1/users/me", Tags: tags, Summary: "Change what my account shows",
-	}, func(ctx context.Context, in *updateMeInput) (*userOutput, error) {
-		return userOut(a.deps.Users.Update(ctx, CallerFrom(ctx).UserID, service.Profile(in.Body)))
+		OperationID: "update-me", Method: http.MethodPatch, Path: "/v1/users/me", Tags: tags, Summary: "Change what my account shows, and my settings",
+	}, func(ctx context.Context, in *updateMeInput) (*meOutput, error) {
+		return meOut(a.deps.Users.Update(ctx, CallerFrom(ctx).UserID, service.Profile(in.Body)))
 	})
 	route(h, huma.Operation{
 		OperationID: "get-user", Method: http.MethodGet, Path: "/v1/users/{user_id}", Tags: tags, Summary: "An account",
@@ -110,6 +122,13 @@ func (a *API) registerBans(h huma.API) {
 	}, func(ctx context.Context, in *userPath) (*none, error) {
 		return nil, a.deps.Users.Unban(ctx, in.UserID.ID)
 	})
+}
+
+func meOut(u *model.User, err error) (*meOutput, error) {
+	if err != nil {
+		return nil, err
+	}
+	return &meOutput{meOf(u)}, nil
 }
 
 func userOut(u *model.User, err error) (*userOutput, error) {

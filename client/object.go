@@ -21,6 +21,9 @@ type User struct {
 	DisplayName string    `json:"display_name"`
 	AvatarURL   string    `json:"avatar_url"`
 	CreatedAt   time.Time `json:"created_at"`
+
+	// DirectMessages is only in the own object: "everyone" or "contacts".
+	DirectMessages string `json:"direct_messages"`
 }
 
 // Message is a message object.

@@ -213,14 +213,15 @@ func profile(t *testing.T, s *system) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if me != bob.User {
-		t.Errorf("got %+v, want what register answered: %+v", me, bob.User)
+	want := bob.User // what others see of it, too
+	want.DirectMessages = "everyone"
+	if me != want {
+		t.Errorf("got %+v, want what register answered, and the setting: %+v", me, want)
 	}
 	changed, err := bob.PatchMe(within(t, patience), map[string]any{"display_name": "Bob 🐟", "avatar_url": "https://example.com/bob.png"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := bob.User
 	want.DisplayName, want.AvatarURL = "Bob 🐟", "https://example.com/bob.png"
 	if changed != want {
 		t.Errorf("got %+v, want %+v", changed, want)
@@ -228,7 +229,7 @@ func profile(t *testing.T, s *system) {
 	if changed, err = bob.PatchMe(within(t, patience), map[string]any{"display_name": "Bob"}); err != nil || changed.AvatarURL != want.AvatarURL || changed.DisplayName != "Bob" {
 		t.Errorf("a patch of one field: got %+v, %v", changed, err)
 	}
-	want.DisplayName = "Bob"
+	want.DisplayName, want.DirectMessages = "Bob", ""
 	seen, err := alice.Lookup(within(t, patience), bob.id())
 	if err != nil || seen != want {
 		t.Errorf("got %+v, %v; want %+v", seen, err, want)

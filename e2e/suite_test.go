@@ -58,6 +58,8 @@ var behaviours = []behaviour{
 	{"profile", profile},
 	{"user search", userSearch},
 	{"block", block},
+	{"messages from strangers", messagesFromStrangers},
+	{"racing strangers", racingStrangers},
 
 	{"group create", groupCreate},
 	{"group change", groupChange},

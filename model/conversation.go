@@ -77,6 +77,7 @@ type Audience struct {
 	MuteAll        bool
 	MutedUntil     map[UserID]Millis
 	Dissolved      bool
+	Empty          bool     // a direct conversation in which nothing had been said
 	BlockedBy      []UserID // in a direct conversation: those who refuse the other's messages
 }
 
@@ -161,7 +162,7 @@ func (s *Store) LoadAudience(ctx context.Context, id ConversationID) (*Audience,
 	if err != nil {
 		return nil, err
 	}
-	a := &Audience{ConversationID: id, Kind: c.Kind, Delivery: c.Delivery, Version: c.MembersVersion, Dissolved: c.DissolvedAt != 0, MuteAll: c.MuteAll}
+	a := &Audience{ConversationID: id, Kind: c.Kind, Delivery: c.Delivery, Version: c.MembersVersion, Dissolved: c.DissolvedAt != 0, Empty: c.Kind == Direct && c.Head == 0, MuteAll: c.MuteAll}
 	rows, err := s.read(ctx).Raw("SELECT user_id, joined_seq, role, muted_until FROM members WHERE conversation_id = ? AND left_seq = 0 ORDER BY user_id", id).Rows()
 	if err != nil {
 		return nil, fmt.Errorf("read members: %w", err)

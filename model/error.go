@@ -24,6 +24,7 @@ const (
 	CodeRefreshReused        Code = "refresh_token_reused"
 	CodeForbidden            Code = "forbidden"
 	CodeBlocked              Code = "blocked"
+	CodeNotAccepting         Code = "not_accepting"
 	CodeBanned               Code = "banned"
 	CodeMuted                Code = "muted"
 	CodeReceiptsOff          Code = "receipts_off"

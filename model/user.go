@@ -18,6 +18,15 @@ const (
 	RoleAdmin Role = "admin"
 )
 
+// DirectMessages is from whom an account takes a first direct message.
+type DirectMessages string
+
+// The values of DirectMessages; an empty one in the store is FromEveryone.
+const (
+	FromEveryone DirectMessages = "everyone"
+	FromContacts DirectMessages = "contacts" // whom it wrote to, and with whom it shares a group
+)
+
 // Limits of an account's fields, in characters.
 const (
 	MinUsername    = 3
@@ -33,8 +42,10 @@ type User struct {
 	DisplayName string // 1 to 64 characters
 	AvatarURL   string // http or https, up to 512 characters, or empty
 	Role        Role
-	BannedAt    Millis // 0: not banned
-	CreatedAt   Millis `gorm:"autoCreateTime:false"`
+	// DirectMessages may be empty: FromEveryone.
+	DirectMessages DirectMessages
+	BannedAt       Millis // 0: not banned
+	CreatedAt      Millis `gorm:"autoCreateTime:false"`
 }
 
 // Banned says whether the account is shut out.
@@ -99,14 +110,17 @@ func (s *Store) UsersByPrefix(ctx context.Context, prefix string, limit int) ([]
 	return users, nil
 }
 
-// UpdateProfile stores what an account shows of itself; nil leaves a field as it is.
-func (s *Store) UpdateProfile(ctx context.Context, id UserID, displayName, avatarURL *string) error {
+// UpdateProfile stores what an account says of itself; nil leaves a field as it is.
+func (s *Store) UpdateProfile(ctx context.Context, id UserID, displayName, avatarURL *string, directMessages *DirectMessages) error {
 	set := map[string]any{}
 	if displayName != nil {
 		set["display_name"] = *displayName
 	}
 	if avatarURL != nil {
 		set["avatar_url"] = *avatarURL
+	}
+	if directMessages != nil {
+		set["direct_messages"] = *directMessages
 	}
 	if len(set) == 0 {
 		return nil

@@ -79,18 +79,32 @@ func NewConversations(store *model.Store, ids *IDs, audiences *Audiences, delive
 	return &Conversations{store: store, ids: ids, audiences: audiences, delivery: delivery, clock: clock, direct: direct, receiptsMax: math.MaxInt}, nil
 }
 
-// Direct is the conversation of two users, made on first use. An unknown user is
-// CodeNotFound. Writing to oneself is a note to self.
+// Direct is the conversation of two users, made on first use, for me to write into. An
+// unknown user is CodeNotFound; one who takes no messages from strangers, of whom I am one,
+// is CodeNotAccepting. Writing to oneself is a note to self.
 func (c *Conversations) Direct(ctx context.Context, me, other model.UserID) (model.ConversationID, error) {
+	return c.resolve(ctx, me, other, c.mayBegin)
+}
+
+// resolve answers a pair's conversation. While nothing has been said in it, begin decides
+// whether it may be had, or made, and it is not cached.
+func (c *Conversations) resolve(ctx context.Context, me, other model.UserID, begin func(ctx context.Context, me, other model.UserID) error) (model.ConversationID, error) {
 	p := pair{min(me, other), max(me, other)}
 	if id, ok := c.direct.Get(p); ok {
 		return id, nil
 	}
 	conversation, err := c.store.DirectConversation(ctx, me, other)
-	if model.CodeOf(err) == model.CodeNotFound {
-		if _, err := c.store.UserByID(ctx, other); err != nil {
-			return 0, err
-		}
+	if err == nil && conversation.Head > 0 {
+		c.direct.Add(p, conversation.ID)
+		return conversation.ID, nil
+	}
+	if err != nil && model.CodeOf(err) != model.CodeNotFound {
+		return 0, err
+	}
+	if err := begin(ctx, me, other); err != nil {
+		return 0, err
+	}
+	if err != nil {
 		id, idErr := c.ids.Next()
 		if idErr != nil {
 			return 0, idErr
@@ -100,8 +114,42 @@ func (c *Conversations) Direct(ctx context.Context, me, other model.UserID) (mod
 	if err != nil {
 		return 0, err
 	}
-	c.direct.Add(p, conversation.ID)
 	return conversation.ID, nil
+}
+
+// mayBegin is nil, or why me may not say the first word to other: CodeNotFound,
+// CodeNotAccepting.
+func (c *Conversations) mayBegin(ctx context.Context, me, other model.UserID) error {
+	user, err := c.store.UserByID(ctx, other)
+	if err != nil || me == other || user.DirectMessages != model.FromContacts {
+		return err
+	}
+	shared, err := c.store.ShareGroup(ctx, me, other)
+	if err == nil && !shared {
+		err = model.NewError(model.CodeNotAccepting, "this user takes direct messages from contacts only")
+	}
+	return err
+}
+
+// exists is CodeNotFound for an unknown user.
+func (c *Conversations) exists(ctx context.Context, _, user model.UserID) error {
+	_, err := c.store.UserByID(ctx, user)
+	return err
+}
+
+// Begin answers the audience of a direct conversation in which, as far as an older audience
+// tells, nothing has been said yet; CodeNotAccepting when that is so and me may not begin.
+func (c *Conversations) Begin(ctx context.Context, me model.UserID, old *model.Audience) (*model.Audience, error) {
+	audience, err := c.audiences.Refresh(ctx, old.ConversationID)
+	if err != nil || !audience.Empty || !slices.Contains(audience.Members, me) {
+		return audience, err
+	}
+	for _, other := range audience.Members {
+		if other != me {
+			return audience, c.mayBegin(ctx, me, other)
+		}
+	}
+	return audience, nil
 }
 
 // Forget drops what is cached of the conversation of two users, and answers whether
@@ -132,7 +180,7 @@ func (c *Conversations) SetBlock(ctx context.Context, me, other model.UserID, bl
 	if me == other {
 		return model.Invalid("path.user_id", "you cannot block yourself", other)
 	}
-	id, err := c.Direct(ctx, me, other)
+	id, err := c.resolve(ctx, me, other, c.exists)
 	if err != nil {
 		return err
 	}

@@ -142,6 +142,11 @@ func (m *Messages) prepare(ctx context.Context, d Draft) (*model.Message, *model
 	if err != nil {
 		return nil, nil, err
 	}
+	if d.To == 0 && audience.Empty { // of to_user_id Direct has decided
+		if audience, err = m.conversations.Begin(ctx, d.Sender, audience); err != nil {
+			return nil, nil, err
+		}
+	}
 	if m.refusal(audience, d) != nil { // perhaps only the cached audience is old
 		if audience, err = m.audiences.Refresh(ctx, conversation); err != nil {
 			return nil, nil, err

@@ -29,10 +29,12 @@ func (s *Users) Get(ctx context.Context, id model.UserID) (*model.User, error) {
 	return s.store.UserByID(ctx, id)
 }
 
-// Profile is a change of what an account shows; nil leaves a field as it is.
+// Profile is a change of what an account says of itself; nil leaves a field as it is.
 type Profile struct {
 	DisplayName *string // 1 to 64 characters
 	AvatarURL   *string // http or https, up to 512 characters; empty takes it away
+	// DirectMessages is from whom it takes a first direct message.
+	DirectMessages *model.DirectMessages
 }
 
 // Update changes one's own profile and gives the account as it is then.
@@ -44,12 +46,15 @@ func (s *Users) Update(ctx context.Context, me model.UserID, p Profile) (*model.
 	if p.AvatarURL != nil {
 		errs = append(errs, checkAvatarURL(*p.AvatarURL))
 	}
+	if d := p.DirectMessages; d != nil && *d != model.FromEveryone && *d != model.FromContacts {
+		errs = append(errs, model.Invalid("body.direct_messages", "expected everyone or contacts", *d))
+	}
 	if err := joinInvalid(errs...); err != nil {
 		return nil, err
 	}
 	var user *model.User
 	err := s.store.Tx(ctx, func(tx *model.Store) error {
-		if err := tx.UpdateProfile(ctx, me, p.DisplayName, p.AvatarURL); err != nil {
+		if err := tx.UpdateProfile(ctx, me, p.DisplayName, p.AvatarURL, p.DirectMessages); err != nil {
 			return err
 		}
 		var err error

@@ -7,6 +7,7 @@ CREATE TABLE IF NOT EXISTS users (
     role         VARCHAR(16) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT '',
     banned_at    BIGINT NOT NULL DEFAULT 0,
     created_at   BIGINT NOT NULL DEFAULT 0,
+    direct_messages VARCHAR(16) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT '',
     PRIMARY KEY (id),
     UNIQUE KEY uq_users_username (username)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;

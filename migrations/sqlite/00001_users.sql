@@ -6,6 +6,7 @@ CREATE TABLE IF NOT EXISTS users (
     avatar_url   TEXT NOT NULL DEFAULT '',
     role         TEXT NOT NULL DEFAULT '',
     banned_at    INTEGER NOT NULL DEFAULT 0,
-    created_at   INTEGER NOT NULL DEFAULT 0
+    created_at   INTEGER NOT NULL DEFAULT 0,
+    direct_messages TEXT NOT NULL DEFAULT ''
 );
 CREATE UNIQUE INDEX IF NOT EXISTS uq_users_username ON users (username);
