@@ -58,7 +58,6 @@ type Actor struct {
 
 	mu     sync.Mutex
 	node   int
-	ended  error                  // why the loop is over
 	queues map[string]*sync.Mutex // a send at a time in each conversation
 }
 

@@ -161,7 +161,7 @@ func (a *Account) conversation(ctx context.Context, node int, of client.Conversa
 	}
 	err := a.ask(ctx, node, func(s *client.Session) error {
 		list, err := s.Receipts(ctx, of.ConversationID)
-		if p, ok := client.AsProblem(err); ok && p.Status/100 == 4 && p.Status != 401 && p.Status != 429 { // a group too large for receipts
+		if p, ok := client.AsProblem(err); ok && p.Code == "receipts_off" {
 			return nil
 		}
 		table.Positions = positions(list)
