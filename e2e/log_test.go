@@ -35,6 +35,7 @@ func logConversations(t *testing.T, b backend) {
 		{"people come and go", func(t *testing.T, s *system) { logChurn(t, []*system{s}, s.users(t, 3)) }},
 		{"recall", logRecall},
 		{"mentions and quotes", logMentions},
+		{"typing", logTyping},
 	} {
 		t.Run(behaviour.name, func(t *testing.T) {
 			t.Parallel()
@@ -203,13 +204,13 @@ func logNoMailbox(t *testing.T, s *system) {
 	phone.logPush(id, 5)
 }
 
-// logSwitch: while people send, the group outgrows the mailboxes: at one conversation_seq, for all members alike.
+// logSwitch: while eight send, the group outgrows the mailboxes and goes on growing: at one conversation_seq, for all members alike.
 func logSwitch(t *testing.T, s *system) {
-	const each = 60
+	const senders, each = 8, 24
 	people := s.users(t, 5)
 	first, late := people[:3], people[3:]
 	id := first[0].group(first[1:]...)
-	const last = 1 + 1 + 3*each // the two notices
+	const last = 1 + 2 + senders*each // the notices
 	group, ctx := errgroup.WithContext(within(t, 3*patience))
 	followed := make([]*follower, len(people))
 	for i, one := range people {
@@ -220,17 +221,21 @@ func logSwitch(t *testing.T, s *system) {
 		}
 		group.Go(func() error { return followed[i].run(ctx, last) })
 	}
-	for i, one := range first {
+	accepted := make([][]client.Message, senders)
+	for i := range senders {
+		one := first[i%len(first)]
 		group.Go(func() error {
 			for n := range each {
-				if i == 0 && n == each/2 {
-					if err := one.AddMembers(ctx, id, ids(late)...); err != nil {
+				if i == 0 && n%(each/3) == each/6 && n < 2*each/3 {
+					if err := one.AddMembers(ctx, id, late[n/(each/3)].id()); err != nil {
 						return err
 					}
 				}
-				if _, err := one.Send(ctx, client.TextIn(id, uuid.NewString(), fmt.Sprint(i, n))); err != nil {
+				sent, err := one.Send(ctx, client.TextIn(id, uuid.NewString(), fmt.Sprint(i, n)))
+				if err != nil {
 					return err
 				}
+				accepted[i] = append(accepted[i], sent.Message)
 			}
 			return nil
 		})
@@ -242,10 +247,24 @@ func logSwitch(t *testing.T, s *system) {
 	if len(all) != last {
 		t.Fatalf("%d messages, want %d", len(all), last)
 	}
+	for _, list := range accepted {
+		for i, m := range list {
+			if d := difference(m, all[m.ConversationSeq-1]); d != "" {
+				t.Fatalf("another message at %d than was accepted (-accepted +history):\n%s", m.ConversationSeq, d)
+			}
+			if i > 0 && m.ConversationSeq <= list[i-1].ConversationSeq {
+				t.Errorf("%d was sent after %d", m.ConversationSeq, list[i-1].ConversationSeq)
+			}
+		}
+	}
+	from := map[client.UserID]int64{} // where the log begins for each
 	at := int64(0)
 	for _, m := range all {
-		if event, _ := noticed(m); event == "members_added" {
-			at = m.ConversationSeq
+		if event, users := noticed(m); event == "members_added" {
+			if at == 0 {
+				at = m.ConversationSeq
+			}
+			from[users[0]] = m.ConversationSeq
 		}
 	}
 	t.Logf("the switch was at %d of %d", at, last)
@@ -254,6 +273,11 @@ func logSwitch(t *testing.T, s *system) {
 		want := int(at) - 1
 		if i >= len(first) {
 			want = 0
+			if c := one.conversation(id); c.JoinedSeq != from[one.id()]-1 {
+				t.Errorf("joined_seq %d, want %d", c.JoinedSeq, from[one.id()]-1)
+			}
+		} else {
+			from[one.id()] = at
 		}
 		if len(mailbox) != want {
 			t.Errorf("%d messages in the mailbox, want %d", len(mailbox), want)
@@ -263,15 +287,12 @@ func logSwitch(t *testing.T, s *system) {
 				t.Fatalf("mailbox has another message at %d (-history +mailbox):\n%s", n+1, d)
 			}
 		}
-		if f := followed[i]; f.logFrom != at && !f.pulled {
-			t.Errorf("the log begins at %d on a device, want %d", f.logFrom, at)
+		if f := followed[i]; f.logFrom != from[one.id()] && !f.pulled {
+			t.Errorf("the log begins at %d on a device, want %d", f.logFrom, from[one.id()])
 		}
 		if c := one.conversation(id); c.Delivery != "log" || c.Head != last {
 			t.Errorf("conversation %+v", c)
 		}
-	}
-	if c := late[0].conversation(id); c.JoinedSeq != at-1 {
-		t.Errorf("joined_seq %d, want %d", c.JoinedSeq, at-1)
 	}
 }
 
