@@ -114,7 +114,7 @@ func (p *Proxy) accept() {
 			return
 		}
 		server, err := net.DialTimeout("tcp", p.server, 2*time.Second) //nolint:noctx // bounded
-		if err != nil { // the server is down, and the client may see that
+		if err != nil {                                                // the server is down, and the client may see that
 			abort(client)
 			continue
 		}
@@ -218,4 +218,3 @@ func (p *Proxy) answers(client, server net.Conn, lost chan struct{}) {
 		}
 	}
 }
-

@@ -1,0 +1,95 @@
+package chaos
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+)
+
+func databaseFaults() []Fault {
+	return []Fault{
+		{Name: "kill-mariadb", Help: "kill -9 of MariaDB (binary log synced at every commit)", Shape: Shape{Nodes: 2}, Strike: killMariaDB},
+		{Name: "kill-mariadb-unsafe", Help: "kill -9 of MariaDB without a binary log: positions may be lost", Shape: Shape{Nodes: 2, Unsafe: true}, Strike: killMariaDB},
+		{Name: "cut-commit", Help: "connections cut exactly in COMMIT, before it arrives or before its answer does", Shape: Shape{Nodes: 2, DatabaseProxies: true}, Strike: cutCommit},
+		{Name: "db-readonly", Help: "MariaDB set read-only", Shape: Shape{Nodes: 2}, Strike: readOnly},
+		{Name: "pool-exhausted", Help: "MariaDB has two connections left for all nodes", Shape: Shape{Nodes: 2}, Strike: exhaust},
+	}
+}
+
+func killMariaDB(ctx context.Context, s *Strike) error {
+	s.Begin(nil, "kill -9 of MariaDB")
+	if err := s.MariaDB.Kill(); err != nil {
+		return err
+	}
+	s.Done(nil)
+	if err := s.MariaDB.Start(ctx); err != nil {
+		return err
+	}
+	return s.AwaitReady(ctx)
+}
+
+// cutCommit cuts up to 8 commits of one node, half of the times before and half after the database has got them.
+func cutCommit(ctx context.Context, s *Strike) error {
+	node, i := s.node()
+	proxy, n := s.DatabaseProxies[i], 1+s.Rand.IntN(8)
+	where, what := CutBefore, "before it arrives"
+	if s.Rand.IntN(2) == 0 {
+		where, what = CutAfter, "before its answer arrives"
+	}
+	target := proxy.Cuts() + n
+	s.Begin(node, fmt.Sprintf("%d connections of %s cut in COMMIT, %s", n, node.Name, what))
+	proxy.CutCommits(where, n)
+	deadline := time.Now().Add(20 * time.Second)
+	for proxy.Cuts() < target {
+		if time.Now().After(deadline) {
+			return fmt.Errorf("only %d of %d commits came to be cut in 20 s", n-target+proxy.Cuts(), n)
+		}
+		if err := wait(ctx, 5*time.Millisecond); err != nil {
+			return err
+		}
+	}
+	return s.AwaitReady(ctx)
+}
+
+func readOnly(ctx context.Context, s *Strike) error {
+	s.Begin(nil, "MariaDB is read-only")
+	if err := s.execute(ctx, "SET GLOBAL read_only = 1"); err != nil {
+		return err
+	}
+	err := wait(ctx, s.long(5*time.Second, 2*time.Second))
+	return errors.Join(err, s.execute(context.WithoutCancel(ctx), "SET GLOBAL read_only = 0"), s.AwaitReady(ctx))
+}
+
+// minConnections is the lowest max_connections that MariaDB takes.
+const minConnections = 10
+
+// exhaust leaves the nodes two connections, and takes those that they had.
+func exhaust(ctx context.Context, s *Strike) (err error) {
+	s.Begin(nil, "MariaDB refuses all but two connections")
+	var ours []*sql.Conn
+	defer func() {
+		for i, conn := range ours {
+			if i == 0 { // no new one would be let in
+				_, back := conn.ExecContext(context.WithoutCancel(ctx), "SET GLOBAL max_connections = 500")
+				err = errors.Join(err, back)
+			}
+			err = errors.Join(err, conn.Close())
+		}
+		err = errors.Join(err, s.AwaitReady(ctx))
+	}()
+	for range minConnections - 2 {
+		conn, err := s.admin.Conn(ctx)
+		if err != nil {
+			return fmt.Errorf("take a connection: %w", err)
+		}
+		ours = append(ours, conn)
+	}
+	for _, statement := range []string{fmt.Sprintf("SET GLOBAL max_connections = %d", minConnections), "KILL USER " + database} {
+		if _, err := ours[0].ExecContext(ctx, statement); err != nil {
+			return fmt.Errorf("%s: %w", statement, err)
+		}
+	}
+	return wait(ctx, s.long(5*time.Second, 2*time.Second))
+}

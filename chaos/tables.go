@@ -1,0 +1,126 @@
+package chaos
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"ackbox/client"
+	"ackbox/verify"
+)
+
+// Tables reads what the store holds of these people, past the nodes: their mailboxes, and every conversation that any of
+// them is or was in.
+func (d *Deployment) Tables(ctx context.Context, people []client.UserID) (verify.Tables, error) {
+	t := verify.Tables{Conversations: map[client.ConversationID]verify.Conversation{}, Mailboxes: map[client.UserID]verify.Mailbox{}}
+	r := &reader{ctx: ctx, db: d.admin}
+	if d.MariaDB != nil {
+		r.schema = database + "."
+	}
+	in := "(" + list(people) + ")"
+	byID := map[client.MessageID]verify.Sight{}
+
+	conversations := "(SELECT conversation_id FROM $members WHERE user_id IN " + in + ")"
+	r.each("SELECT id, kind, delivery, head, COALESCE(low_user_id, 0), COALESCE(high_user_id, 0) FROM $conversations WHERE id IN "+conversations, func(scan func(...any)) {
+		c := verify.Conversation{From: 1}
+		var id client.ConversationID
+		var low, high client.UserID
+		scan((*string)(&id), &c.Kind, &c.Delivery, &c.Head, (*string)(&low), (*string)(&high))
+		if c.Kind == "direct" {
+			c.Users = []client.UserID{low, high}
+		}
+		t.Conversations[id] = c
+	})
+	r.each("SELECT conversation_id, conversation_seq, id, sender_id, client_msg_id, type, body, ext, recalled_at FROM $messages WHERE conversation_id IN "+conversations+
+		" ORDER BY conversation_id, conversation_seq", func(scan func(...any)) {
+		var m client.Message
+		var body, ext string
+		var recalled int64
+		scan((*string)(&m.ConversationID), &m.ConversationSeq, (*string)(&m.MessageID), (*string)(&m.SenderID), &m.ClientMsgID, &m.Type, &body, &ext, &recalled)
+		r.decode(body, &m.Body)
+		r.decode(ext, &m.Ext)
+		sight := verify.See(0, m)
+		sight.Recalled = recalled != 0
+		byID[m.MessageID] = sight
+		c := t.Conversations[m.ConversationID]
+		c.Messages = append(c.Messages, sight)
+		t.Conversations[m.ConversationID] = c
+	})
+	r.each("SELECT conversation_id, user_id, delivered_seq, read_seq FROM $members WHERE left_seq = 0 AND conversation_id IN "+conversations, func(scan func(...any)) {
+		var id client.ConversationID
+		var at verify.Position
+		scan((*string)(&id), (*string)(&at.User), &at.Delivered, &at.Read)
+		c := t.Conversations[id]
+		c.Positions = append(c.Positions, at)
+		t.Conversations[id] = c
+	})
+	for _, id := range people { // who never got anything has no row
+		t.Mailboxes[id] = verify.Mailbox{Floor: 1}
+	}
+	r.each("SELECT user_id, head FROM $mailbox_heads WHERE user_id IN "+in, func(scan func(...any)) {
+		var id client.UserID
+		box := verify.Mailbox{Floor: 1}
+		scan((*string)(&id), &box.Head)
+		t.Mailboxes[id] = box
+	})
+	r.each("SELECT user_id, seq, message_id FROM $mailboxes WHERE user_id IN "+in+" ORDER BY user_id, seq", func(scan func(...any)) {
+		var id client.UserID
+		var message client.MessageID
+		var seq int64
+		scan((*string)(&id), &seq, (*string)(&message))
+		sight, known := byID[message]
+		if !known { // an entry of no message: the checker shall see it
+			sight = verify.Sight{Message: message}
+		}
+		sight.Seq = seq
+		box := t.Mailboxes[id]
+		box.Entries = append(box.Entries, sight)
+		t.Mailboxes[id] = box
+	})
+	if r.err != nil {
+		return verify.Tables{}, fmt.Errorf("read the tables: %w", r.err)
+	}
+	return t, nil
+}
+
+// list writes ids, which are digits, for an IN.
+func list(ids []client.UserID) string {
+	texts := make([]string, len(ids))
+	for i, id := range ids {
+		texts[i] = string(id)
+	}
+	return strings.Join(texts, ",")
+}
+
+// reader reads rows and keeps the first error.
+type reader struct {
+	ctx    context.Context //nolint:containedctx // of one reading
+	db     *sql.DB
+	schema string
+	err    error
+}
+
+func (r *reader) each(query string, row func(scan func(into ...any))) {
+	if r.err != nil {
+		return
+	}
+	rows, err := r.db.QueryContext(r.ctx, strings.ReplaceAll(query, "$", r.schema))
+	if err != nil {
+		r.err = err
+		return
+	}
+	defer rows.Close()
+	for rows.Next() && r.err == nil {
+		row(func(into ...any) { r.err = errors.Join(r.err, rows.Scan(into...)) })
+	}
+	r.err = errors.Join(r.err, rows.Err())
+}
+
+func (r *reader) decode(text string, into *map[string]any) {
+	if text != "" {
+		r.err = errors.Join(r.err, json.Unmarshal([]byte(text), into))
+	}
+}
