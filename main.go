@@ -20,6 +20,7 @@ import (
 	"ackbox/bench"
 	"ackbox/config"
 	"ackbox/model"
+	"ackbox/verify"
 
 	"github.com/alecthomas/kong"
 )
@@ -37,6 +38,7 @@ type command struct {
 	Migrate     migrateCommand     `cmd:"" help:"Look at or update the database schema."`
 	Healthcheck healthcheckCommand `cmd:"" help:"Ask a running service whether it is ready; for containers."`
 	Bench       bench.Command      `cmd:"" help:"Measure a running deployment."`
+	Verify      verify.Command     `cmd:"" help:"Prove from outside that a running deployment loses, doubles and reorders nothing."`
 	Version     versionCommand     `cmd:"" help:"Print the version."`
 }
 
@@ -46,7 +48,11 @@ func main() {
 	if err := run(ctx, os.Args[1:], os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "ackbox: "+strings.ReplaceAll(err.Error(), "\n", "\n        "))
 		stop()
-		os.Exit(1) //nolint:gocritic // stop has been called
+		code := 1
+		if asks := (kong.ExitCoder)(nil); errors.As(err, &asks) {
+			code = asks.ExitCode()
+		}
+		os.Exit(code) //nolint:gocritic // stop has been called
 	}
 }
 

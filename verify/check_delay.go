@@ -55,7 +55,7 @@ func (c *check) delay() {
 			fault := c.faultAt(from, e.At)
 			record(byFault, fault, took)
 			if fault == "" && e.Op == OpPush {
-				record(byPath, path{t.end.Node, socket.opened.Node}, took)
+				record(byPath, path{t.end.Node, socket.opened.Node}, max(e.At-t.invoke.At, 0))
 			}
 		}
 		if late := e.At - c.due(from); late > 0 {

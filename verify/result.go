@@ -62,8 +62,8 @@ type Stats struct {
 	Recalls    int `json:"recalls"`
 	Connects   int `json:"connects"`
 
-	// Delays from a send's answer to a device's first sight, for devices that were online: by fault ("" is none) and by
-	// node pair.
+	// Delays are from a send's answer to a device's first sight, for devices that were online, by fault ("" is none). Paths
+	// are from the send itself to the push, by node pair, without a fault.
 	Delays []Delay `json:"delays,omitempty"`
 	Paths  []Delay `json:"paths,omitempty"`
 }
