@@ -1,0 +1,102 @@
+package main
+
+// mutant is Ackbox with one rule broken.
+type mutant struct {
+	name   string
+	rule   string // that it breaks
+	edits  []edit
+	suites []suite // at least one must turn red
+}
+
+// edit replaces a text that stands exactly once in a file.
+type edit struct{ file, old, new string }
+
+var mutants = []mutant{
+	{
+		name: "early-sequence", rule: "a sequence is taken in the transaction that uses it",
+		edits: []edit{
+			{"service/writer.go", "heads, err := tx.AdvanceConversations(ctx, conversations, now)", "heads, err := w.store.AdvanceConversations(ctx, conversations, now)"},
+			{"service/writer.go", "mailboxes, err := tx.AdvanceMailboxes(ctx, users)", "mailboxes, err := w.store.AdvanceMailboxes(ctx, users)"},
+		},
+		suites: []suite{test("./e2e", "TestMariaDB/shared/a_cursor_reader_sees_no_hole")},
+	},
+	{
+		name: "early-push", rule: "nothing is pushed before its commit",
+		edits: []edit{{"service/writer.go", "	return tx.InsertEntries(ctx, entries)\n}\n", `	if err := tx.InsertEntries(ctx, entries); err != nil {
+		return err
+	}
+	early := make([]Committed, len(fresh))
+	for i, s := range fresh {
+		early[i] = Committed{Message: s.msg, JSON: s.msg.AppendJSON(nil), Entries: s.entries, Audience: s.audience}
+	}
+	w.committed(early)
+	return nil
+}
+`}},
+		suites: []suite{test("./service", "TestUnknownCommit|TestDatabaseAway")},
+	},
+	{
+		name: "early-ack", rule: "a page is acked by the next pull, not by its own",
+		edits: []edit{{"service/mailbox.go", "	return m.Get(ctx, key.UserID, after, limit)\n}\n", `	page, err := m.Get(ctx, key.UserID, after, limit)
+	if err != nil || len(page.Entries) == 0 {
+		return page, err
+	}
+	last := page.Entries[len(page.Entries)-1].Seq
+	_, err = m.acker.Ack(ctx, Ack{Key: key, UpTo: &last})
+	return page, err
+}
+`}},
+		suites: []suite{test("./e2e", "TestEmbedded/shared/mailbox_sync_acks_the_page_before")},
+	},
+	{
+		name: "no-after-id", rule: "a position is checked by the id found there",
+		edits:  []edit{{"service/ack.go", "case id != 0 && found != 0 && found != id:", "case id != 0 && found != 0 && found != id && seq < 0:"}},
+		suites: []suite{test("./e2e", "TestEmbedded/shared/(mailbox_position_lost|socket_last_id_mismatch)")},
+	},
+	{
+		name: "window-answers", rule: "a hit in the window is never an answer",
+		edits: []edit{{"service/message.go", "	if !won {\n", `	if !won {
+		return Sent{Message: msg, JSON: msg.AppendJSON(nil), Duplicate: true}, nil
+	}
+	if !won {
+`}},
+		suites: []suite{test("./e2e", "TestEmbedded/shared/racing_sends_with_one_key"), test("./service", "TestWindowIsNoAnswer")},
+	},
+	{
+		name: "early-receipt", rule: "a receipt is told after the ack's commit",
+		edits: []edit{{"service/ack.go", "		receipts, err = raiseDelivered(ctx, tx, state.ranges(keys))\n		return err\n", `		if receipts, err = raiseDelivered(ctx, tx, state.ranges(keys)); err == nil {
+			a.notify(receipts)
+		}
+		return err
+`}},
+		suites: []suite{test("./service", "TestReceipts|TestReceiptAfterCommit")},
+	},
+	{
+		name: "unsorted-locks", rule: "rows are locked in one order",
+		edits: []edit{
+			{"service/writer.go", "	slices.SortFunc(list, func(a, b model.UserCount) int { return cmp.Compare(a.UserID, b.UserID) })\n", "\n"},
+			{"service/writer.go", "	slices.SortFunc(list, func(a, b model.ConversationCount) int { return cmp.Compare(a.ID, b.ID) })\n", "\n"},
+		},
+		suites: []suite{test("./service", "TestRacingWriters")},
+	},
+	{
+		name: "no-redelivery", rule: "what is not acked is pushed again, and the sweep finds what was missed",
+		edits: []edit{
+			{"service/sweep.go", "	now := d.clock()\n	for ctx.Err() == nil {\n", "	now := d.clock()\n	for ctx.Err() == nil && now.IsZero() {\n"},
+		},
+		suites: []suite{test("./e2e", "TestEmbedded/shared/a_lost_push_or_ack")},
+	},
+	{
+		name: "early-answer", rule: "201 comes after the commit",
+		edits: []edit{{"service/message.go", "	committed, duplicate, err = m.writer.Write(ctx, msg, hash, audience)\n", `	go func() {
+		if _, _, err := m.writer.Write(context.WithoutCancel(ctx), msg, hash, audience); err != nil {
+			metrics.sendErrors.Inc()
+		}
+	}()
+	copied := *msg
+	copied.CreatedAt = model.MillisOf(m.clock())
+	committed = Committed{Message: &copied, JSON: copied.AppendJSON(nil)}
+`}},
+		suites: []suite{test("./e2e", "TestMariaDB/shared/six_packets")},
+	},
+}
