@@ -58,6 +58,9 @@ func (c *check) late() {
 			if len(e.Sights) > 0 && e.Sights[0].ConversationSeq > from && c.joinedAt(e, e.Sights[0].ConversationSeq) {
 				from = e.Sights[0].ConversationSeq
 			}
+			if len(e.Sights) == 0 && c.joinedAbove(e, e.Head) { // the head was read, then the reader joined above it
+				from = max(from, e.Head+1)
+			}
 			c.page(e, from, func(s *Sight) int64 { return s.ConversationSeq })
 			before, fell := conversations.answer(e, e.Conversation, e.Head)
 			c.shrunk(before, fell, e, "conversation "+string(e.Conversation))
@@ -73,6 +76,20 @@ func (c *check) joinedAt(e *Event, seq int64) bool {
 	}
 	for _, s := range m.stays[e.User] {
 		if s.from == seq {
+			return true
+		}
+	}
+	return false
+}
+
+// joinedAbove says whether a page may be empty because its reader joined above seq.
+func (c *check) joinedAbove(e *Event, seq int64) bool {
+	m := c.members[e.Conversation]
+	if m == nil || !m.known {
+		return true
+	}
+	for _, s := range m.stays[e.User] {
+		if s.from > seq {
 			return true
 		}
 	}
