@@ -20,16 +20,15 @@ import (
 // Load is a crowd that uses a deployment: each person sends, changes something now and then, and has a device that is
 // told of everything. All of it is in the recorder's history.
 type Load struct {
-	crowd    Crowd
-	recorder *verify.Recorder
-	random   *mathrand.Rand
-	clients  []*client.Client
-	people   []*person
-	usual    rate.Limit
-	limiter  *rate.Limiter
+	crowd   Crowd
+	random  *mathrand.Rand
+	cluster *verify.Cluster
+	people  []*person
+	usual   rate.Limit
+	limiter *rate.Limiter
 
 	stopSending, stopDevices context.CancelFunc
-	sending, devices         sync.WaitGroup
+	sending                  sync.WaitGroup
 }
 
 const (
@@ -37,34 +36,40 @@ const (
 	registering = 4
 	// hurry is how many times the usual rate a burst has.
 	hurry = 10
+	// moving is how often somebody's connection is cut; they come back at another node, so that no node stays empty.
+	moving = 100 * time.Millisecond
 	// lull is how long devices stay online after the last send, to be pushed what they have not.
 	lull = 1500 * time.Millisecond
 )
 
 // NewLoad registers a crowd and makes its groups. Nobody sends yet.
-func NewLoad(ctx context.Context, urls []string, crowd Crowd, recorder *verify.Recorder, perSecond float64, random *mathrand.Rand) (*Load, error) {
-	l := &Load{crowd: crowd.orUsual(), recorder: recorder, random: random, usual: rate.Limit(perSecond), limiter: rate.NewLimiter(rate.Limit(perSecond), 16)}
+func NewLoad(ctx context.Context, urls []string, crowd Crowd, recorder *verify.Recorder, perSecond float64, random *mathrand.Rand) (_ *Load, err error) {
+	l := &Load{crowd: crowd.orUsual(), random: random, usual: rate.Limit(perSecond), limiter: rate.NewLimiter(rate.Limit(perSecond), 16)}
 	l.stopSending, l.stopDevices = func() {}, func() {}
-	for _, url := range urls {
-		l.clients = append(l.clients, client.New(url))
-	}
+	l.cluster = verify.NewCluster(urls, recorder)
+	online, stop := context.WithCancel(ctx)
+	l.stopDevices = stop
+	defer func() {
+		if err != nil {
+			l.Close()
+		}
+	}()
 	l.people = make([]*person, l.crowd.People)
 	group, registerCtx := errgroup.WithContext(ctx)
 	group.SetLimit(registering)
 	for i := range l.people {
-		p := &person{recorder: recorder, churn: l.crowd.Churn}
-		for n := range l.clients {
-			p.nodes = append(p.nodes, l.clients[(i+n)%len(l.clients)])
-		}
-		p.device = newDevice(p, l.fork())
+		p := &person{churn: l.crowd.Churn, home: i % len(urls), who: client.Credentials{Username: "chaos." + strings.ToLower(rand.Text()[:16]), Password: rand.Text()}}
 		l.people[i] = p
-		group.Go(func() (err error) {
-			p.session, err = p.nodes[0].Register(registerCtx, client.Credentials{Username: "chaos." + strings.ToLower(rand.Text()[:16]), Password: rand.Text()})
+		group.Go(func() error {
+			account, err := l.cluster.Register(registerCtx, p.who)
+			if err == nil {
+				p.Actor = verify.NewActor(online, account, verify.ActorOptions{Device: "phone", Node: p.home, Timeout: tryPatience, Patience: keepTrying})
+			}
 			return err
 		})
 	}
 	if err := group.Wait(); err != nil {
-		return nil, fmt.Errorf("register the crowd: %w", err)
+		return l, fmt.Errorf("register the crowd: %w", err)
 	}
 	for i, p := range l.people { // pairs: 0 and 1, 2 and 3, …
 		if peer := i ^ 1; peer < len(l.people) {
@@ -72,13 +77,13 @@ func NewLoad(ctx context.Context, urls []string, crowd Crowd, recorder *verify.R
 		}
 	}
 	for range l.crowd.Groups {
-		if err := l.group(ctx, l.crowd.GroupSize, false); err != nil {
-			return nil, err
+		if err := l.group(ctx, l.crowd.GroupSize); err != nil {
+			return l, err
 		}
 	}
 	if l.crowd.LogSize > 0 {
-		if err := l.group(ctx, l.crowd.LogSize, true); err != nil {
-			return nil, err
+		if err := l.group(ctx, l.crowd.LogSize); err != nil {
+			return l, err
 		}
 	}
 	return l, nil
@@ -89,28 +94,18 @@ func (l *Load) fork() *mathrand.Rand {
 }
 
 // group makes a group of size people by chance.
-func (l *Load) group(ctx context.Context, size int, log bool) error {
-	r := &room{log: log}
+func (l *Load) group(ctx context.Context, size int) (err error) {
+	r := &room{}
 	for _, i := range l.random.Perm(len(l.people))[:size] {
 		r.members = append(r.members, l.people[i])
 	}
 	r.owner = r.members[0]
-	e := r.owner.event(verify.OpCreate, 0)
+	var guests []client.UserID
 	for _, p := range r.members[1:] {
-		e.Users = append(e.Users, p.id())
+		guests = append(guests, p.ID())
 	}
-	var failure error
-	r.owner.call(ctx, e, func(ctx context.Context, e *verify.Event) error {
-		var made client.Conversation
-		made, _, failure = r.owner.at(0).CreateGroup(ctx, "chaos", e.Users...)
-		r.group, e.Conversation = made.ConversationID, made.ConversationID
-		if wanted := map[bool]string{true: "log", false: "mailbox"}[log]; failure == nil && made.Delivery != wanted {
-			failure = fmt.Errorf("a group of %d is delivered by %s, want %s", size, made.Delivery, wanted)
-		}
-		return failure
-	})
-	if failure != nil {
-		return fmt.Errorf("make a group: %w", failure)
+	if r.group, err = r.owner.Create(ctx, "chaos", guests...); err != nil {
+		return fmt.Errorf("make a group: %w", err)
 	}
 	for _, p := range r.members {
 		p.rooms = append(p.rooms, r)
@@ -127,13 +122,11 @@ func (l *Load) Hurry(on bool) {
 	l.limiter.SetLimit(l.usual)
 }
 
-// Start lets everybody come online and send, until Rest.
+// Start lets everybody send, until Rest.
 func (l *Load) Start(ctx context.Context) {
-	var online, sending context.Context
-	online, l.stopDevices = context.WithCancel(ctx)
+	var sending context.Context
 	sending, l.stopSending = context.WithCancel(ctx)
 	for _, p := range l.people {
-		l.devices.Go(func() { p.device.run(online) })
 		random := l.fork()
 		l.sending.Go(func() {
 			for l.limiter.Wait(sending) == nil { // its only other error is a limit that a burst can't have
@@ -141,21 +134,30 @@ func (l *Load) Start(ctx context.Context) {
 			}
 		})
 	}
+	random := l.fork()
+	l.sending.Go(func() {
+		for wait(sending, moving) == nil {
+			p := l.people[random.IntN(len(l.people))]
+			if err := p.Drop(sending); err != nil { // it is busy until the end
+				return
+			}
+		}
+	})
 }
 
-// Rest ends the sending, lets every device pull what it has not, and leaves nobody online.
+// Rest ends the sending, and lets every device pull what it has not.
 func (l *Load) Rest(ctx context.Context) error {
 	l.stopSending()
 	l.sending.Wait()
 	if err := wait(ctx, lull); err != nil {
 		return err
 	}
-	l.stopDevices()
-	l.devices.Wait()
+	ctx, cancel := context.WithTimeout(ctx, keepTrying)
+	defer cancel()
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(8)
 	for _, p := range l.people {
-		group.Go(func() error { return p.device.settle(ctx) })
+		group.Go(func() error { return p.Drain(ctx) })
 	}
 	if err := group.Wait(); err != nil {
 		return fmt.Errorf("the end of a round: %w", err)
@@ -168,17 +170,19 @@ func (l *Load) Close() {
 	l.stopSending()
 	l.stopDevices()
 	l.sending.Wait()
-	l.devices.Wait()
-	for _, c := range l.clients {
-		c.Close()
+	for _, p := range l.people {
+		if p != nil && p.Actor != nil {
+			p.Stop()
+		}
 	}
+	l.cluster.Close()
 }
 
 // IDs are the crowd's accounts.
 func (l *Load) IDs() []client.UserID {
 	ids := make([]client.UserID, len(l.people))
 	for i, p := range l.people {
-		ids[i] = p.id()
+		ids[i] = p.ID()
 	}
 	return ids
 }

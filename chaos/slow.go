@@ -10,10 +10,15 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+
+	"ackbox/client"
 )
 
 // slowSockets is how many sockets do not read.
 const slowSockets = 40
+
+// perAccount is how many of them belong to one account.
+const perAccount = 5
 
 // slowReaders opens sockets of the crowd's accounts that never read, holds them for longer than a node bears it, and drops them.
 func slowReaders(ctx context.Context, s *Strike) (err error) {
@@ -25,11 +30,19 @@ func slowReaders(ctx context.Context, s *Strike) (err error) {
 		}
 	}()
 	dialer := websocket.Dialer{HandshakeTimeout: tryPatience, NetDialContext: smallBuffer}
+	var session *client.Session
 	for i := range slowSockets {
-		p := s.Load.people[i%len(s.Load.people)]
 		node := s.Nodes[i%len(s.Nodes)]
+		if i%perAccount == 0 { // a login of their own: a device belongs to one
+			api := client.New(node.URL)
+			session, err = api.Login(ctx, s.Load.people[i/perAccount%len(s.Load.people)].who)
+			api.Close()
+			if err != nil {
+				return fmt.Errorf("log in for slow sockets: %w", err)
+			}
+		}
 		address := "ws" + strings.TrimPrefix(node.URL, "http") + fmt.Sprintf("/v1/ws?device_id=slow%d&last_seq=0", i)
-		conn, _, err := dialer.DialContext(ctx, address, http.Header{"Authorization": {"Bearer " + p.session.AccessToken}})
+		conn, _, err := dialer.DialContext(ctx, address, http.Header{"Authorization": {"Bearer " + session.AccessToken}})
 		if err != nil {
 			return fmt.Errorf("open a slow socket: %w", err)
 		}
