@@ -158,6 +158,7 @@ func (s *server) openRedis(ctx context.Context) error {
 				options.Username, options.Password, options.DB, options.TLSConfig = o.Username, o.Password, o.DB, o.TLSConfig
 			}
 		}
+		options.IsClusterMode = s.config.Sharded()
 		s.redis = redis.NewUniversalClient(options)
 		if err := s.redis.Ping(ctx).Err(); err != nil {
 			s.log.Warn("Redis does not answer; going on without it until it does", "error", err)
@@ -215,7 +216,7 @@ func (s *server) buildCore(ctx context.Context) (err error) {
 	}
 	s.onClose("delivery", func(context.Context) error { s.delivery.Stop(); return nil })
 	if s.store.Dialect() == model.MySQL && len(c.RedisURL) > 0 {
-		s.relay = service.NewRedisRelay(s.redis, s.installation, rand.Text(), s.delivery, service.RelayHooks{
+		s.relay = service.NewRedisRelay(s.redis, s.installation, rand.Text(), c.Sharded(), s.delivery, service.RelayHooks{
 			Revoked:      func(family model.FamilyID) { s.auth.Revoked(family) },
 			Banned:       s.learnBan,
 			Resubscribed: func() { s.log.Info("the relay is back; the sweep looks at every session") },

@@ -29,6 +29,7 @@ type Config struct {
 	DataDir        string   `name:"data-dir" env:"ACKBOX_DATA_DIR" default:"data" help:"Folder of the SQLite file and the generated secret."`
 	MySQLDSN       string   `name:"mysql-dsn" env:"ACKBOX_MYSQL_DSN" help:"MySQL, MariaDB or TiDB in go-sql-driver form, e.g. user:pass@tcp(127.0.0.1:3306)/ackbox. Empty: SQLite in the data folder."`
 	RedisURL       []string `name:"redis-url" env:"ACKBOX_REDIS_URL" help:"redis://… or rediss://…, several (comma separated) for a cluster. Empty: an embedded one."`
+	RedisSharded   string   `name:"redis-sharded" env:"ACKBOX_REDIS_SHARDED" default:"auto" help:"Sharded Pub/Sub (Redis Cluster 7 or newer) between nodes: on, off, or auto: with several Redis URLs. The same on all nodes."`
 	JWTSecret      string   `name:"jwt-secret" env:"ACKBOX_JWT_SECRET" help:"Secret that signs access tokens, at least 32 bytes. Needed with MySQL or Redis; otherwise made once and kept in the data folder."`
 	NodeID         int64    `name:"node-id" env:"ACKBOX_NODE_ID" default:"-1" help:"Node id 0 to 1023. -1: lease a free one."`
 	AllowedOrigins []string `name:"allowed-origins" env:"ACKBOX_ALLOWED_ORIGINS" help:"Origins of browsers beside the server's own, e.g. https://app.example.com."`
@@ -67,6 +68,11 @@ type Config struct {
 	LogLevel              string        `name:"log-level" env:"ACKBOX_LOG_LEVEL" default:"info" help:"debug, info, warn or error."`
 	AdminUsername         string        `name:"admin-username" env:"ACKBOX_ADMIN_USERNAME" help:"First admin account, made at start when it does not exist."`
 	AdminPassword         string        `name:"admin-password" env:"ACKBOX_ADMIN_PASSWORD" help:"Its password, 10 to 128 characters."`
+}
+
+// Sharded says whether the relay uses sharded Pub/Sub.
+func (c *Config) Sharded() bool {
+	return c.RedisSharded == "on" || c.RedisSharded == "auto" && len(c.RedisURL) > 1
 }
 
 // Embedded says whether the process brings its own database and Redis.
@@ -135,6 +141,9 @@ func (c *Config) Check() error {
 	}
 	if c.ReceiptsMaxMembers < 0 {
 		bad("ACKBOX_RECEIPTS_MAX_MEMBERS", "is %d, want 0 or more", c.ReceiptsMaxMembers)
+	}
+	if c.RedisSharded != "auto" && c.RedisSharded != "on" && c.RedisSharded != "off" {
+		bad("ACKBOX_REDIS_SHARDED", "is %q, want auto, on or off", c.RedisSharded)
 	}
 	if c.RateLimit != "on" && c.RateLimit != "off" {
 		bad("ACKBOX_RATE_LIMIT", "is %q, want on or off", c.RateLimit)

@@ -38,6 +38,7 @@ func TestTwoNodes(t *testing.T) {
 		{"an ack there stops the repeats here", crossAck},
 		{"the same device connecting there closes here", crossReplace},
 		{"a logout there closes here", crossLogout},
+		{"a logout there is known here", crossRefusal},
 		{"a ticket from there opens here", crossTicket},
 		{"racing sends with one key", crossRacingKey},
 		{"a cursor reader sees no hole", func(t *testing.T, a, b *system) { raceToOneMailbox(t, []*system{a, b}, 8, 30) }},

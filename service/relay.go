@@ -88,15 +88,15 @@ type RelayHooks struct {
 type RedisRelay struct {
 	client   redis.UniversalClient
 	node     string // this process, not only its node id
-	users    string // prefix of the users' channels
-	nodes    string // the channel of all nodes
+	prefix   string // of all channels
+	sharded  bool
 	delivery *Delivery
 	hooks    RelayHooks
 	log      *slog.Logger
 	peers    atomic.Int64
 	queue    *batcher[published]
 
-	pubsub atomic.Pointer[redis.PubSub] // replaced when its connection turns out to be dead
+	parts  []*relayPart
 	cancel context.CancelFunc
 	done   sync.WaitGroup
 
@@ -105,20 +105,39 @@ type RedisRelay struct {
 	changed chan struct{}
 }
 
+// relayParts is how many subscriptions, and slots of a cluster, the channels are spread over
+// when they are sharded. All nodes must agree on it.
+const relayParts = 16
+
+// relayPart is one subscription: all channels of a node, or, when they are sharded, those of
+// one slot. It always has a channel of all nodes, which finds the slot's owner.
+type relayPart struct {
+	index  int
+	pubsub atomic.Pointer[redis.PubSub] // replaced when its connection turns out to be dead
+}
+
 type published struct {
 	channel string
 	event   event
 }
 
-// NewRedisRelay makes the relay of one process of an installation: it subscribes and starts the reader, the subscriber and the publisher.
-func NewRedisRelay(client redis.UniversalClient, installation, process string, delivery *Delivery, hooks RelayHooks, log *slog.Logger) *RedisRelay {
+// NewRedisRelay makes the relay of one process of an installation: it subscribes and starts the readers, the subscriber and the publisher.
+// With sharded channels a message goes only to the part of a Redis Cluster that has its slot; all nodes must be set alike.
+func NewRedisRelay(client redis.UniversalClient, installation, process string, sharded bool, delivery *Delivery, hooks RelayHooks, log *slog.Logger) *RedisRelay {
 	ctx, cancel := context.WithCancel(context.Background())
-	r := &RedisRelay{client: client, node: process, users: "ackbox:" + installation + ":user:", nodes: "ackbox:" + installation + ":nodes", delivery: delivery, hooks: hooks, log: log, cancel: cancel, changes: map[model.UserID]bool{}, changed: make(chan struct{}, 1)}
+	r := &RedisRelay{client: client, node: process, prefix: "ackbox:" + installation + ":", sharded: sharded, delivery: delivery, hooks: hooks, log: log, cancel: cancel, changes: map[model.UserID]bool{}, changed: make(chan struct{}, 1)}
 	r.queue = newBatcher(1, relayBatch, relayCapacity, r.publish)
-	r.pubsub.Store(client.Subscribe(ctx, r.nodes))
-	r.done.Go(func() { r.read(ctx) })
+	r.parts = make([]*relayPart, 1)
+	if sharded {
+		r.parts = make([]*relayPart, relayParts)
+	}
+	for i := range r.parts {
+		r.parts[i] = &relayPart{index: i}
+		r.parts[i].pubsub.Store(r.subscribe(ctx, r.parts[i]))
+		r.done.Go(func() { r.read(ctx, r.parts[i]) })
+	}
 	r.done.Go(func() { r.subscriptions(ctx) })
-	r.put(r.nodes, event{Kind: "join"})
+	r.put(r.nodes(0), event{Kind: "join"})
 	return r
 }
 
@@ -126,10 +145,38 @@ func NewRedisRelay(client redis.UniversalClient, installation, process string, d
 func (r *RedisRelay) Stop() {
 	r.queue.stop()
 	r.cancel()
-	if err := r.pubsub.Load().Close(); err != nil {
-		r.log.Debug("relay", "error", err)
+	for _, part := range r.parts {
+		if err := part.pubsub.Load().Close(); err != nil {
+			r.log.Debug("relay", "error", err)
+		}
 	}
 	r.done.Wait()
+}
+
+func (r *RedisRelay) subscribe(ctx context.Context, part *relayPart) *redis.PubSub {
+	if r.sharded {
+		return r.client.SSubscribe(ctx, r.nodes(part.index))
+	}
+	return r.client.Subscribe(ctx, r.nodes(part.index))
+}
+
+// tag puts a part's channels into one slot.
+func (r *RedisRelay) tag(part int) string {
+	if !r.sharded {
+		return r.prefix
+	}
+	return r.prefix + "{" + strconv.Itoa(part) + "}:"
+}
+
+// nodes is a part's channel of all nodes; what concerns all is published on the first's.
+func (r *RedisRelay) nodes(part int) string { return r.tag(part) + "nodes" }
+
+func (r *RedisRelay) partOf(user model.UserID) int {
+	return int(uint64(user) * 0x9e3779b97f4a7c15 >> 32 % uint64(len(r.parts))) // ids are no even spread
+}
+
+func (r *RedisRelay) channel(user model.UserID) string {
+	return r.tag(r.partOf(user)) + "user:" + strconv.FormatInt(int64(user), 10)
 }
 
 // SetPeers says how many other nodes are alive; a job reads it from the leases.
@@ -145,7 +192,7 @@ func (r *RedisRelay) put(channel string, e event) {
 func (r *RedisRelay) user(user model.UserID, e event) {
 	if r.peers.Load() > 0 {
 		e.User = user
-		r.put(r.users+strconv.FormatInt(int64(user), 10), e)
+		r.put(r.channel(user), e)
 	}
 }
 
@@ -164,7 +211,7 @@ func (r *RedisRelay) Entries(batch []Committed) {
 // Log tells all nodes of a log conversation's message, once: each knows its own members.
 func (r *RedisRelay) Log(m logMessage) {
 	if r.peers.Load() > 0 {
-		r.put(r.nodes, event{Kind: "log", Conversation: m.conversation, Seq: m.seq, Version: m.version, Payload: m.message})
+		r.put(r.nodes(0), event{Kind: "log", Conversation: m.conversation, Seq: m.seq, Version: m.version, Payload: m.message})
 	}
 }
 
@@ -183,7 +230,7 @@ func (r *RedisRelay) Left(users []model.UserID, id model.ConversationID) {
 // Recalled tells all nodes that a message's content is gone.
 func (r *RedisRelay) Recalled(m *model.Message) {
 	if r.peers.Load() > 0 {
-		r.put(r.nodes, event{Kind: "recall", Payload: m.AppendJSON(nil)})
+		r.put(r.nodes(0), event{Kind: "recall", Payload: m.AppendJSON(nil)})
 	}
 }
 
@@ -211,7 +258,7 @@ func (r *RedisRelay) Forgotten(key model.DeviceKey) {
 
 // Revoked tells all nodes that a login has ended.
 func (r *RedisRelay) Revoked(user model.UserID, family model.FamilyID) {
-	r.put(r.nodes, event{Kind: "revoke", User: user, Family: family})
+	r.put(r.nodes(0), event{Kind: "revoke", User: user, Family: family})
 }
 
 // Banned tells all nodes about an account.
@@ -220,7 +267,7 @@ func (r *RedisRelay) Banned(user model.UserID, banned bool) {
 	if banned {
 		kind = "ban"
 	}
-	r.put(r.nodes, event{Kind: kind, User: user})
+	r.put(r.nodes(0), event{Kind: kind, User: user})
 }
 
 func (r *RedisRelay) publish(batch []published) {
@@ -228,7 +275,11 @@ func (r *RedisRelay) publish(batch []published) {
 	defer cancel()
 	pipe := r.client.Pipeline()
 	for _, p := range batch {
-		pipe.Publish(ctx, p.channel, encodeFrame(p.event))
+		if r.sharded {
+			pipe.SPublish(ctx, p.channel, encodeFrame(p.event))
+		} else {
+			pipe.Publish(ctx, p.channel, encodeFrame(p.event))
+		}
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
 		metrics.redisErrors.Inc()
@@ -273,25 +324,36 @@ func (r *RedisRelay) subscriptions(ctx context.Context) {
 		changes := r.changes
 		r.changes = map[model.UserID]bool{}
 		r.subMu.Unlock()
-		var add, drop []string
+		add, drop := make([][]string, len(r.parts)), make([][]string, len(r.parts))
 		for user, wanted := range changes {
-			name := r.users + strconv.FormatInt(int64(user), 10)
+			part := r.partOf(user)
 			if wanted {
-				add = append(add, name)
+				add[part] = append(add[part], r.channel(user))
 			} else {
-				drop = append(drop, name)
+				drop[part] = append(drop[part], r.channel(user))
 			}
 		}
-		// An error is not the end: the client keeps the list and subscribes again when it has connected.
-		if len(drop) > 0 {
-			if err := r.pubsub.Load().Unsubscribe(ctx, drop...); err != nil {
-				metrics.redisErrors.Inc()
-			}
+		for i, part := range r.parts {
+			r.change(ctx, part.pubsub.Load(), add[i], drop[i])
 		}
-		if len(add) > 0 {
-			if err := r.pubsub.Load().Subscribe(ctx, add...); err != nil {
-				metrics.redisErrors.Inc()
-			}
+	}
+}
+
+// change tells Redis. An error is not the end: the client keeps the list and subscribes
+// again when it has connected.
+func (r *RedisRelay) change(ctx context.Context, pubsub *redis.PubSub, add, drop []string) {
+	subscribe, unsubscribe := pubsub.Subscribe, pubsub.Unsubscribe
+	if r.sharded {
+		subscribe, unsubscribe = pubsub.SSubscribe, pubsub.SUnsubscribe
+	}
+	if len(drop) > 0 {
+		if err := unsubscribe(ctx, drop...); err != nil {
+			metrics.redisErrors.Inc()
+		}
+	}
+	if len(add) > 0 {
+		if err := subscribe(ctx, add...); err != nil {
+			metrics.redisErrors.Inc()
 		}
 	}
 }
@@ -301,18 +363,18 @@ func (r *RedisRelay) subscriptions(ctx context.Context) {
 const relayPatience = 5 * time.Second
 
 // read loops on Receive rather than Channel, which drops messages when it is full.
-func (r *RedisRelay) read(ctx context.Context) {
+func (r *RedisRelay) read(ctx context.Context, part *relayPart) {
 	broken, asked := false, false
 	for ctx.Err() == nil {
-		message, err := r.pubsub.Load().ReceiveTimeout(ctx, relayPatience)
+		message, err := part.pubsub.Load().ReceiveTimeout(ctx, relayPatience)
 		var timeout net.Error
 		if errors.As(err, &timeout) && timeout.Timeout() && ctx.Err() == nil {
 			// Silence: a connection that is half open would be silent for ever.
 			if asked {
-				r.renew(ctx)
+				r.renew(ctx, part)
 				broken = true
 			}
-			asked = !asked && r.pubsub.Load().Ping(ctx) == nil
+			asked = !asked && part.pubsub.Load().Ping(ctx) == nil
 			continue
 		}
 		asked = false
@@ -324,11 +386,19 @@ func (r *RedisRelay) read(ctx context.Context) {
 			if pause(ctx, 200*time.Millisecond) != nil {
 				return
 			}
+			var refusal redis.Error
+			if errors.As(err, &refusal) { // of a node that does not have the slot any more
+				r.renew(ctx, part)
+			}
 			continue
 		}
 		switch m := message.(type) {
 		case *redis.Subscription:
-			if broken && m.Kind == "subscribe" {
+			switch {
+			case r.taken(m):
+				broken = true
+				r.renew(ctx, part)
+			case broken && (m.Kind == "subscribe" || m.Kind == "ssubscribe"):
 				broken = false
 				r.hooks.Resubscribed()
 			}
@@ -338,13 +408,23 @@ func (r *RedisRelay) read(ctx context.Context) {
 	}
 }
 
+// taken says whether Redis has ended a subscription of its own accord, as it does when a
+// cluster moves the slot.
+func (r *RedisRelay) taken(m *redis.Subscription) bool {
+	return m.Kind == "sunsubscribe" && strings.HasSuffix(m.Channel, ":nodes")
+}
+
 // renew subscribes anew over another connection.
-func (r *RedisRelay) renew(ctx context.Context) {
-	old := r.pubsub.Swap(r.client.Subscribe(ctx, r.nodes))
+func (r *RedisRelay) renew(ctx context.Context, part *relayPart) {
+	old := part.pubsub.Swap(r.subscribe(ctx, part))
 	if err := old.Close(); err != nil {
 		r.log.Debug("relay", "error", err)
 	}
-	r.delivery.each(func(s *Session) { r.want(s.Key.UserID, true) })
+	r.delivery.each(func(s *Session) {
+		if r.partOf(s.Key.UserID) == part.index {
+			r.want(s.Key.UserID, true)
+		}
+	})
 }
 
 func (r *RedisRelay) handle(m *redis.Message) {

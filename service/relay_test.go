@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"ackbox/internal/testenv"
 	"ackbox/model"
 )
@@ -21,13 +23,18 @@ type heard struct {
 // relayed joins a node to the others of an installation.
 func relayed(t *testing.T, n *node, url, installation string) *heard {
 	t.Helper()
+	return relayedBy(t, n, redisClient(t, url), installation, false)
+}
+
+func relayedBy(t *testing.T, n *node, client redis.UniversalClient, installation string, sharded bool) *heard {
+	t.Helper()
 	h := &heard{banned: map[model.UserID]bool{}}
 	hooks := RelayHooks{
 		Revoked:      func(f model.FamilyID) { h.mu.Lock(); defer h.mu.Unlock(); h.revoked = append(h.revoked, f) },
 		Banned:       func(u model.UserID, banned bool) { h.mu.Lock(); defer h.mu.Unlock(); h.banned[u] = banned },
 		Resubscribed: func() { h.mu.Lock(); defer h.mu.Unlock(); h.resubscribed++ },
 	}
-	r := NewRedisRelay(redisClient(t, url), installation, fmt.Sprint("process-", n.ids.Node()), n.delivery, hooks, quiet)
+	r := NewRedisRelay(client, installation, fmt.Sprint("process-", n.ids.Node()), sharded, n.delivery, hooks, quiet)
 	t.Cleanup(r.Stop)
 	r.SetPeers(1)
 	n.delivery.SetRelay(r)
@@ -148,4 +155,60 @@ func TestRelayBreaks(t *testing.T) {
 		two.settled(t)
 		return phone.line.read() != nil
 	})
+}
+
+// TestRelaySharded: over sharded Pub/Sub of a cluster users of all parts are heard, what concerns
+// all nodes too, nothing goes over channels that the whole cluster carries, and a break is mended.
+func TestRelaySharded(t *testing.T) {
+	t.Parallel()
+	store := sqliteStore(t)
+	server := testenv.StartRedisCluster(t)
+	cluster := func() redis.UniversalClient {
+		client := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{server.Addr()}, MaxRetries: -1, DialTimeout: time.Second})
+		t.Cleanup(func() { must(t, client.Close()) })
+		return client
+	}
+	clock := newHandClock()
+	one, two := newNode(t, store, standard, clock.now), newNode(t, store, standard, clock.now)
+	relayedBy(t, one, cluster(), "here", true)
+	told := relayedBy(t, two, cluster(), "here", true)
+
+	var ends []*end
+	parts := map[int]bool{}
+	relay := two.delivery.relay.(*RedisRelay) //nolint:errcheck,forcetypeassert // it is one
+	for len(parts) < relayParts {
+		in := &inbox{node: one, t: t, clock: clock}
+		in.audience, in.writes, in.reads = in.pair(t)
+		if part := relay.partOf(in.reads); !parts[part] {
+			parts[part] = true
+			e := two.connect(t, in.device("phone"), nil)
+			e.expect("hello 0 of 0", "synced 0")
+			ends = append(ends, e)
+		}
+	}
+	for _, e := range ends {
+		hears(one, e)
+	}
+	client := cluster()
+	channels, err := client.PubSubChannels(t.Context(), "*").Result()
+	must(t, err)
+	equal(t, "channels that are not sharded", len(channels), 0)
+	channels, err = client.PubSubShardChannels(t.Context(), "*").Result()
+	must(t, err)
+	equal(t, "sharded channels", len(channels), 2*relayParts)
+	one.delivery.Ban(ends[3].session.Key.UserID)
+	ends[3].closedWith(CloseBanned)
+
+	server.Kill()
+	server.Start()
+	eventually(t, "the node to be told", func() bool {
+		told.mu.Lock()
+		defer told.mu.Unlock()
+		return told.resubscribed > 0
+	})
+	for i, e := range ends {
+		if i != 3 {
+			hears(one, e)
+		}
+	}
 }

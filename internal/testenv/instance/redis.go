@@ -21,10 +21,18 @@ type Redis struct {
 	port    *Port
 	server  string // path of redis-server
 	process *Process
+	bus     *Port // of a cluster's node, nil for others
 }
 
 // StartRedis starts a server that works in dir.
-func StartRedis(ctx context.Context, dir string) (*Redis, error) {
+func StartRedis(ctx context.Context, dir string) (*Redis, error) { return startRedis(ctx, dir, false) }
+
+// StartRedisCluster starts a server that is a whole cluster by itself: it has all slots.
+func StartRedisCluster(ctx context.Context, dir string) (*Redis, error) {
+	return startRedis(ctx, dir, true)
+}
+
+func startRedis(ctx context.Context, dir string, cluster bool) (*Redis, error) {
 	server, err := program(ctx, "redis-server")
 	if err != nil {
 		return nil, err
@@ -35,6 +43,11 @@ func StartRedis(ctx context.Context, dir string) (*Redis, error) {
 	r := &Redis{dir: dir, server: server}
 	if r.port, err = ReservePort(); err != nil {
 		return nil, err
+	}
+	if cluster {
+		if r.bus, err = ReservePort(); err != nil {
+			return nil, errors.Join(err, r.Close())
+		}
 	}
 	if err := r.Start(ctx); err != nil {
 		return nil, errors.Join(err, r.Close())
@@ -47,15 +60,23 @@ func (r *Redis) Start(ctx context.Context) error {
 	if r.process != nil && r.process.Running() {
 		return errors.New("start Redis: it is running")
 	}
-	process, err := StartProcess(exec.Command(r.server, "--bind", "127.0.0.1", "--port", strconv.Itoa(r.port.Number),
-		"--dir", r.dir, "--logfile", r.logFile(), "--save", "", "--appendonly", "no", "--daemonize", "no"))
+	args := []string{
+		"--bind", "127.0.0.1", "--port", strconv.Itoa(r.port.Number),
+		"--dir", r.dir, "--logfile", r.logFile(), "--save", "", "--appendonly", "no", "--daemonize", "no",
+	}
+	ready := r.ping
+	if r.bus != nil {
+		args = append(args, "--cluster-enabled", "yes", "--cluster-port", strconv.Itoa(r.bus.Number), "--cluster-config-file", "nodes.conf")
+		ready = r.owning
+	}
+	process, err := StartProcess(exec.Command(r.server, args...))
 	if err != nil {
 		return err
 	}
 	r.process = process
 	ctx, cancel := context.WithTimeout(ctx, startPatience)
 	defer cancel()
-	if err := AwaitReady(ctx, process, r.logFile(), r.ping); err != nil {
+	if err := AwaitReady(ctx, process, r.logFile(), ready); err != nil {
 		return errors.Join(fmt.Errorf("Redis on %s: %w", r.port.Addr(), err), process.Kill())
 	}
 	return nil
@@ -88,30 +109,50 @@ func (r *Redis) Close() error {
 	if r.process != nil {
 		err = r.process.Kill()
 	}
+	if r.bus != nil {
+		err = errors.Join(err, r.bus.Release())
+	}
 	return errors.Join(err, r.port.Release())
 }
 
 func (r *Redis) logFile() string { return filepath.Join(r.dir, "redis.log") }
 
-func (r *Redis) ping(ctx context.Context) (err error) {
+func (r *Redis) ping(ctx context.Context) error {
+	answer, err := r.say(ctx, "PING")
+	if err == nil && answer != "+PONG" {
+		err = fmt.Errorf("answered %q to PING", answer)
+	}
+	return err
+}
+
+// owning gives a cluster's only node all slots, and says whether it serves them.
+func (r *Redis) owning(ctx context.Context) error {
+	if answer, err := r.say(ctx, "CLUSTER ADDSLOTSRANGE 0 16383"); err != nil {
+		return err
+	} else if answer != "+OK" && !strings.Contains(answer, "already busy") {
+		return fmt.Errorf("answered %q to ADDSLOTSRANGE", answer)
+	}
+	answer, err := r.say(ctx, "GET nothing")
+	if err == nil && answer != "$-1" {
+		err = fmt.Errorf("the cluster answered %q", answer)
+	}
+	return err
+}
+
+// say sends a command and gives the first line of its answer.
+func (r *Redis) say(ctx context.Context, command string) (line string, err error) {
 	dialer := net.Dialer{Timeout: 2 * time.Second}
 	conn, err := dialer.DialContext(ctx, "tcp", r.port.Addr())
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer func() { err = errors.Join(err, conn.Close()) }()
 	if err := conn.SetDeadline(time.Now().Add(2 * time.Second)); err != nil {
-		return err
+		return "", err
 	}
-	if _, err := conn.Write([]byte("PING\r\n")); err != nil {
-		return err
+	if _, err := conn.Write([]byte(command + "\r\n")); err != nil {
+		return "", err
 	}
-	line, err := bufio.NewReader(conn).ReadString('\n')
-	if err != nil {
-		return err
-	}
-	if strings.TrimSpace(line) != "+PONG" {
-		return fmt.Errorf("answered %q to PING", strings.TrimSpace(line))
-	}
-	return nil
+	line, err = bufio.NewReader(conn).ReadString('\n')
+	return strings.TrimSpace(line), err
 }
