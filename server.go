@@ -58,7 +58,7 @@ type server struct {
 	acker        *service.Acker
 	window       *service.Window
 	delivery     *service.Delivery
-	limits       *service.Limits // nil when they are off
+	limits       *service.Limits     // nil when they are off
 	relay        *service.RedisRelay // nil on SQLite: there is no other node
 	hub          *ws.Hub
 	api          *api.API

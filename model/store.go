@@ -464,37 +464,3 @@ func (s *Store) Migrations(ctx context.Context) ([]Migration, error) {
 	}
 	return list, nil
 }
-
-// Warnings names settings of the database that break a promise: what a crash could
-// take back, or what would make large batches fail. Empty on SQLite, whose settings
-// are ours.
-func (s *Store) Warnings(ctx context.Context) ([]string, error) {
-	if s.dialect == SQLite {
-		return nil, nil
-	}
-	var rows []struct {
-		Name  string `gorm:"column:Variable_name"`
-		Value string `gorm:"column:Value"`
-	}
-	if err := s.read(ctx).Raw("SHOW GLOBAL VARIABLES WHERE Variable_name IN ('innodb_flush_log_at_trx_commit','sync_binlog','log_bin','max_allowed_packet','innodb_doublewrite')").Scan(&rows).Error; err != nil {
-		return nil, fmt.Errorf("read database settings: %w", err)
-	}
-	value := map[string]string{}
-	for _, r := range rows {
-		value[strings.ToLower(r.Name)] = r.Value
-	}
-	var warnings []string
-	if v := value["innodb_flush_log_at_trx_commit"]; v != "" && v != "1" {
-		warnings = append(warnings, "innodb_flush_log_at_trx_commit="+v+": a crash of the database loses messages that were answered with 201; set it to 1")
-	}
-	switch {
-	case strings.EqualFold(value["log_bin"], "OFF"):
-		warnings = append(warnings, "log_bin=OFF: after a crash of the database, rows that others had read can be gone and their sequences given out again; clients notice by after_id, but log_bin=ON with sync_binlog=1 prevents it")
-	case value["sync_binlog"] != "" && value["sync_binlog"] != "1":
-		warnings = append(warnings, "sync_binlog="+value["sync_binlog"]+": set it to 1")
-	}
-	if v := value["max_allowed_packet"]; v != "" && len(v) < 8 {
-		warnings = append(warnings, "max_allowed_packet="+v+": set it to at least 16777216")
-	}
-	return warnings, nil
-}
