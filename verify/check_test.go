@@ -79,6 +79,13 @@ func rooms(r *Run, fits func(Conversation) bool) []client.ConversationID {
 
 func answeredSend(e *Event) bool { return e.Op == OpSend && e.Phase == OK && !e.Duplicate }
 
+// repeated is an answer to a key that had been answered as new, or nil.
+func repeated(r *Run) *Event {
+	return find(r, 0, func(e *Event) bool {
+		return e.Op == OpSend && e.Duplicate && find(r, 0, func(f *Event) bool { return answeredSend(f) && f.Key == e.Key }) != nil
+	})
+}
+
 func textPush(e *Event) bool {
 	return e.Op == OpPush && e.Sights[0].Type == "text" && e.Sights[0].Seq > 0
 }
@@ -140,22 +147,20 @@ var defects = []struct {
 		return false
 	}},
 	{"a repeat is answered with another message", RuleOnce, func(r *Run) bool {
-		e := find(r, 0, func(e *Event) bool { return e.Op == OpSend && e.Duplicate && e.Phase == OK })
-		if e == nil || len(r.Events) == 0 {
-			return false
-		}
-		own(e).Message += "9"
-		first := find(r, 0, func(f *Event) bool { return f.Op == OpSend && f.Phase == OK && f.Key == e.Key })
-		return first != e
-	}},
-	{"a repeat is answered as new", RuleOnce, func(r *Run) bool {
-		e := find(r, 0, func(e *Event) bool { return e.Op == OpSend && e.Duplicate && e.Phase == OK })
+		e := repeated(r)
 		if e == nil {
 			return false
 		}
-		first := find(r, 0, func(f *Event) bool { return answeredSend(f) && f.Key == e.Key })
+		own(e).Message += "9"
+		return true
+	}},
+	{"a repeat is answered as new", RuleOnce, func(r *Run) bool {
+		e := repeated(r)
+		if e == nil {
+			return false
+		}
 		e.Duplicate = false
-		return first != nil
+		return true
 	}},
 	{"a key is stored twice", RuleOnce, func(r *Run) bool {
 		e := find(r, 0, answeredSend)
