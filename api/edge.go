@@ -206,7 +206,11 @@ func (a *API) wellFormed(ctx huma.Context, next func(huma.Context)) {
 		a.refuse(ctx, model.NewError(model.CodeBodyTooLarge, "the body may have %d bytes", op.MaxBodyBytes-1))
 		return
 	}
-	r.Body = &incoming{r.Body}
+	// In a copy of the request: the server looks at its own one's body to learn whether it was read to its
+	// end. Of what it does not know it takes the rest for the next request.
+	mine := r.WithContext(r.Context())
+	mine.Body = &incoming{r.Body}
+	humagin.Unwrap(ctx).Request = mine
 	next(ctx)
 }
 

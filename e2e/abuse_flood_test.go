@@ -58,9 +58,11 @@ func TestAbuseFloods(t *testing.T) {
 	} {
 		conn := dialRaw(t, host)
 		slow.Go(func() {
+			began := time.Now()
 			if err := trickle(conn, begin, 3*patience); err != nil {
 				t.Errorf("%s: %v", name, err)
 			}
+			t.Logf("%s: cut off after %s", name, time.Since(began).Round(time.Second)) // 10 s for headers, 15 s for a body
 		})
 	}
 
@@ -171,6 +173,62 @@ func endless(conn net.Conn, begin, part string) int {
 		}
 	}
 	return 0
+}
+
+// TestAbuseSmuggling: the rest of a body that was refused is never read as a request: the connection ends with the one
+// answer, so that a proxy which shares it among people can't be made to give one the answer of another.
+func TestAbuseSmuggling(t *testing.T) {
+	t.Parallel()
+	s := embedded.start(t)
+	address, err := url.Parse(s.client.Base())
+	if err != nil {
+		t.Fatal(err)
+	}
+	bob := s.user(t)
+	smuggled := "GET /healthz HTTP/1.1\r\nHost: " + address.Host + "\r\n\r\n"
+	const chunked = "Transfer-Encoding: chunked\r\n\r\n"
+	chunk := func(data string) string { return fmt.Sprintf("%x\r\n%s\r\n", len(data), data) }
+	// A server that goes on after a refusal does so behind what it has read (its bound and a byte) and what it has
+	// thrown away (as much as it does to keep a connection); these are places where it may be.
+	const bound = 256 << 10
+	for name, rest := range map[string]string{
+		"behind the bound":              chunked + chunk(strings.Repeat("x", bound+1)+strings.Repeat(smuggled, 20_000)),
+		"behind what is thrown away":    chunked + chunk(strings.Repeat("x", 2*bound+1)+strings.Repeat(smuggled, 20_000)),
+		"with a length":                 fmt.Sprintf("Content-Length: %d\r\n\r\n", bound+len(smuggled)) + strings.Repeat("x", bound) + smuggled,
+		"behind a broken chunk":         chunked + "1\r\n{\r\nzz\r\n" + smuggled,
+		"behind a chunk that is longer": chunked + "1\r\n{}" + smuggled,
+		"with two lengths":              "Content-Length: 2\r\nContent-Length: 50\r\n\r\n{}" + smuggled,
+		"in chunks of an unknown kind":  "Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n" + smuggled,
+		"in chunks twice":               "Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n" + smuggled,
+		"with a negative length":        "Content-Length: -1\r\n\r\n" + smuggled,
+		"with a length that has a sign": "Content-Length: +2\r\n\r\n{}" + smuggled,
+		"with a space before the colon": "Content-Length : 2\r\n\r\n{}" + smuggled,
+	} {
+		for _, path := range []string{"/v1/messages", "/v1/auth/login", "/v1/auth/ws-ticket"} {
+			t.Run(name+" "+path, func(t *testing.T) {
+				conn := dialRaw(t, address.Host)
+				written := make(chan error, 1)
+				go func() { // ends with the connection, and is awaited
+					_, err := io.WriteString(conn, "POST "+path+" HTTP/1.1\r\nHost: "+address.Host+"\r\nAuthorization: Bearer "+bob.AccessToken+"\r\nContent-Type: application/json\r\n"+rest)
+					written <- err
+				}()
+				answers, err := io.ReadAll(conn)
+				var timeout net.Error
+				if errors.As(err, &timeout) && timeout.Timeout() {
+					t.Errorf("the server keeps the connection; so far %.300q", answers)
+				}
+				if n := strings.Count(string(answers), "HTTP/1.1 "); n > 1 {
+					t.Errorf("%d answers to one request: %.900q", n, answers)
+				}
+				if err := conn.Close(); err != nil {
+					t.Fatal(err)
+				}
+				if err := <-written; err != nil {
+					t.Logf("the server closed while it was written to: %v", err)
+				}
+			})
+		}
+	}
 }
 
 // metric is a metric without labels.
