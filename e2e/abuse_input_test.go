@@ -21,6 +21,10 @@ import (
 func massAssignment(t *testing.T, s *system) {
 	bob, alice := s.user(t), s.user(t)
 	group := bob.group(alice)
+	before, err := bob.Me(within(t, patience))
+	if err != nil {
+		t.Fatal(err)
+	}
 	fields := []string{
 		`"role":"admin"`, `"user_id":"` + string(alice.id()) + `"`, `"banned_at":null`, `"created_at":"2020-01-01T00:00:00.000Z"`, `"is_admin":true`, `"hash":"x"`,
 		`"id":"1"`, `"owner_id":"` + string(alice.id()) + `"`, `"sender_id":"` + string(alice.id()) + `"`, `"message_id":"1"`, `"conversation_seq":1`,
@@ -53,8 +57,8 @@ func massAssignment(t *testing.T, s *system) {
 		}
 	}
 	me, err := bob.Me(within(t, patience))
-	if err != nil || me != bob.User {
-		t.Errorf("got %+v, %v; want %+v as before", me, err, bob.User)
+	if err != nil || me != before {
+		t.Errorf("got %+v, %v; want %+v as before", me, err, before)
 	}
 	bob.answers(t, client.Request{Method: http.MethodPut, Path: "/v1/admin/users/" + string(alice.id()) + "/ban"}, []int{http.StatusForbidden})
 	if n := len(alice.wholeMailbox()); n != 1 { // that of the group's making

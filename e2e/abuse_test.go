@@ -105,6 +105,16 @@ func useSecrets(t *testing.T, s *system) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	for what, sample := range map[string]string{ // that the shapes know what they are to find
+		"a part of an access token": "token=" + bob.AccessToken, "a refresh token or a ticket": "token=" + bob.RefreshToken + "\n", "a message": "detail=" + secretText, "a password": secretPassword,
+	} {
+		if !secretShapes[what].MatchString(sample) {
+			t.Errorf("the shape of %s does not match %s", what, sample)
+		}
+	}
+	if !secretShapes["a refresh token or a ticket"].MatchString(`path="/v1/ws?ticket=` + ticket.Ticket + `"`) {
+		t.Errorf("the shape of a ticket does not match %s", ticket.Ticket)
+	}
 	for range 2 {
 		if socket, err := s.client.Connect(within(t, patience), "", client.Dial{Device: "laptop", Ticket: ticket.Ticket}); err == nil {
 			greeted(t, socket)
