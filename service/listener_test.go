@@ -16,6 +16,7 @@ type listener struct {
 	node    *node
 	key     model.DeviceKey
 	session *Session
+	leave   func() // closes its socket; also at the test's end
 
 	mu     sync.Mutex
 	frames [][]byte // pushed, and not read yet
@@ -53,15 +54,18 @@ func (n *node) listen(t tester, user model.UserID) *listener {
 	l := &listener{node: n, key: model.DeviceKey{UserID: user, DeviceID: "phone"}, pushed: make(chan struct{}, 1), logs: map[model.ConversationID]*shownLog{}}
 	_, err := n.acker.Ack(within(t), Ack{Key: l.key}) // the device exists from here on
 	must(t, err)
-	l.session = n.delivery.Join(l, Opening{Key: l.key, ExpiresAt: n.delivery.clock().Add(24 * time.Hour)})
+	logs, err := n.store.LogHeads(t.Context(), l.key)
+	must(t, err)
+	l.session = n.delivery.Join(l, Opening{Key: l.key, Logs: logs, ExpiresAt: n.delivery.clock().Add(24 * time.Hour)})
 	ctx, cancel := context.WithCancel(context.Background())
 	var reading sync.WaitGroup
 	reading.Go(func() { l.read(ctx) })
-	t.Cleanup(func() {
+	l.leave = sync.OnceFunc(func() {
 		cancel()
 		reading.Wait()
 		n.delivery.Leave(l.session)
 	})
+	t.Cleanup(l.leave)
 	return l
 }
 
