@@ -1,0 +1,149 @@
+package verify
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"ackbox/internal/testenv"
+)
+
+// quick are the options of a short run; the limit on delays is what a busy machine never needs.
+func quick(urls ...string) Options {
+	return Options{URL: urls, Duration: 2 * time.Second, Users: 6, Rate: 60, Timeout: 10 * time.Second, Settle: 60 * time.Second, DelayLimit: 30 * time.Second, Capacity: 500_000}
+}
+
+func server(t *testing.T, env ...string) *testenv.Server {
+	t.Helper()
+	return testenv.StartServer(t, testenv.Binary(t), append([]string{"ACKBOX_RATE_LIMIT=off", "ACKBOX_ACK_TIMEOUT=1s"}, env...)...)
+}
+
+// clean fails the test unless the report is of a run that had something to check and found nothing.
+func clean(t *testing.T, report *Report, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range report.Violations {
+		shown, err := json.MarshalIndent(v.Events, "", " ")
+		t.Errorf("%v\n%s (%v)", v, shown, err)
+	}
+	s := report.Stats
+	if s.Accepted == 0 || s.Deliveries <= s.Accepted || s.Recalls+s.Refused == 0 || s.Connects <= report.Devices || len(report.Notes) != 0 {
+		t.Errorf("too little to conclude from: %+v, notes %v", s, report.Notes)
+	}
+	t.Logf("%+v", s)
+}
+
+// TestVerifyNodes: two nodes on MariaDB and Redis keep their promises, with a large group too.
+func TestVerifyNodes(t *testing.T) {
+	t.Parallel()
+	stores := []string{"ACKBOX_MYSQL_DSN=" + testenv.MySQL(t), "ACKBOX_REDIS_URL=" + testenv.StartRedis(t).URL(), "ACKBOX_JWT_SECRET=b3f1c6a07d5e4c2f9a8b1d0e6f7c4a35", "ACKBOX_MAILBOX_GROUP_LIMIT=8"}
+	a, b := server(t, stores...), server(t, stores...)
+	o := quick(a.URL, b.URL)
+	o.LogGroup = 9
+	o.Metrics = []string{a.URL + "/metrics", b.URL + "/metrics"}
+	report, err := Verify(t.Context(), o, nil)
+	clean(t, report, err)
+	if !report.LogGroup || len(report.Stats.Paths) != 4 {
+		t.Errorf("delivered by log %t, between %d pairs of nodes; want true, 4", report.LogGroup, len(report.Stats.Paths))
+	}
+}
+
+// TestVerifyBadNetwork: a network that loses and doubles requests, answers and frames costs nothing but duplicates, which are dropped.
+func TestVerifyBadNetwork(t *testing.T) {
+	t.Parallel()
+	n, url := newNetwork(t, server(t).URL, false)
+	o := quick(url)
+	o.History = filepath.Join(t.TempDir(), "history.jsonl")
+	report, err := Verify(t.Context(), o, nil)
+	clean(t, report, err)
+	if n.lost.Load() == 0 || n.twice.Load() == 0 || report.Stats.Duplicates == 0 || report.Stats.Tries <= report.Stats.Sends {
+		t.Errorf("lost %d, doubled %d, duplicates dropped %d, %d tries of %d sends; want some of each", n.lost.Load(), n.twice.Load(), report.Stats.Duplicates, report.Stats.Tries, report.Stats.Sends)
+	}
+
+	file, err := os.Open(o.History)
+	if err != nil {
+		t.Fatal(err)
+	}
+	events, err := Load(file)
+	if err := errors.Join(err, file.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if again := Check(Run{Events: events}); !again.OK() || again.Stats.Accepted != report.Stats.Accepted {
+		t.Errorf("the written history, checked again: %d accepted, want %d; %v", again.Stats.Accepted, report.Stats.Accepted, again.Violations)
+	}
+}
+
+// TestVerifyLiar: an answer 201 for a message that is nowhere is found.
+func TestVerifyLiar(t *testing.T) {
+	t.Parallel()
+	_, url := newNetwork(t, server(t).URL, true)
+	report, err := Verify(t.Context(), quick(url), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantRule(t, report.Result, RuleStored)
+}
+
+// TestCommand: the exit codes, the table and the file of the real command.
+func TestCommand(t *testing.T) {
+	t.Parallel()
+	bin, s := testenv.Binary(t), server(t)
+	_, liar := newNetwork(t, s.URL, true)
+	file := filepath.Join(t.TempDir(), "report.json")
+	for _, test := range []struct {
+		name string
+		code int
+		says string
+		args []string
+	}{
+		{"clean", 0, "violations  0", []string{"--url", s.URL, "--json", file}},
+		{"broken", ExitBroken, "VIOLATION stored", []string{"--url", liar}},
+		{"nobody there", ExitNoResult, "does not answer", []string{"--url", "http://" + testenv.Addr(t)}},
+		{"no address", ExitNoResult, "is no address", []string{"--url", "example"}},
+		{"not Ackbox", ExitNoResult, "not as Ackbox does", []string{"--url", s.URL + "/docs"}},
+		{"a bad file", ExitNoResult, "line 1", []string{"--url", s.URL, "--users-file", written(t, "alice\n")}},
+		{"a wrong password", ExitNoResult, "users file", []string{"--url", s.URL, "--users-file", written(t, strings.Repeat("nobody-here wrong-password\n", 3))}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			cmd := exec.Command(bin, append([]string{"verify", "--duration=1s", "--users=4", "--delay-limit=30s"}, test.args...)...)
+			var out bytes.Buffer
+			cmd.Stdout, cmd.Stderr = &out, &out
+			err := cmd.Run()
+			var exit *exec.ExitError
+			if err != nil && !errors.As(err, &exit) {
+				t.Fatal(err)
+			}
+			if code := cmd.ProcessState.ExitCode(); code != test.code || !strings.Contains(out.String(), test.says) {
+				t.Errorf("exit code %d, want %d and %q in:\n%s", code, test.code, test.says, out.String())
+			}
+		})
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var report Report
+	if err := json.Unmarshal(data, &report); err != nil {
+		t.Fatal(err)
+	}
+	if report.Stats.Accepted == 0 || report.Violations != nil {
+		t.Errorf("the file says %+v", report)
+	}
+}
+
+func written(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "users")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
