@@ -142,7 +142,7 @@ type Opening struct {
 func (d *Delivery) Join(socket Socket, o Opening) *Session {
 	now := d.clock()
 	s := &Session{
-		Key: o.Key, ConnectionID: rand.Text(), Family: o.Family, ExpiresAt: o.ExpiresAt, socket: socket, delivery: d, opened: o.Opened,
+		Key: o.Key, ConnectionID: rand.Text(), Family: o.Family, ExpiresAt: o.ExpiresAt, joined: model.MillisOf(now), socket: socket, delivery: d, opened: o.Opened,
 		state: stateOpening, acked: o.Start, floorAck: o.Acked, sent: o.Start, head: o.Head, unread: true, announce: true, nextPing: now.Add(d.opts.Heartbeat), lastTouched: now,
 	}
 	for _, seq := range o.Selective {
@@ -186,7 +186,7 @@ func (d *Delivery) Join(socket Socket, o Opening) *Session {
 		s.close(CloseRestart, "the node is restarting", spread(s, time.Second))
 		return s
 	}
-	d.relay.Connected(s.Key, s.ConnectionID)
+	d.relay.Connected(s.Key, s.ConnectionID, s.joined)
 	// In the index before the pump reads the mailbox (to its end: unread): an entry is seen by
 	// one or the other.
 	if !d.wake(s) {

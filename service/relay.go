@@ -30,7 +30,7 @@ type Relay interface {
 	AckedLog(key model.DeviceKey, p model.LogPosition)
 	Recalled(m *model.Message)
 	Left(users []model.UserID, id model.ConversationID)
-	Connected(key model.DeviceKey, connectionID string)
+	Connected(key model.DeviceKey, connectionID string, at model.Millis)
 	Forgotten(key model.DeviceKey)
 	Revoked(user model.UserID, family model.FamilyID)
 	Banned(user model.UserID, banned bool)
@@ -39,19 +39,19 @@ type Relay interface {
 // alone is the relay of a node that is the only one by construction (SQLite).
 type alone struct{}
 
-func (alone) Subscribe(model.UserID)                      {}
-func (alone) Unsubscribe(model.UserID, func() bool)       {}
-func (alone) Entries([]Committed)                         {}
-func (alone) Frame([]model.UserID, []byte)                {}
-func (alone) Acked(model.DeviceKey, int64, []int64)       {}
-func (alone) Log(logMessage)                              {}
-func (alone) AckedLog(model.DeviceKey, model.LogPosition) {}
-func (alone) Left([]model.UserID, model.ConversationID)   {}
-func (alone) Recalled(*model.Message)                     {}
-func (alone) Connected(model.DeviceKey, string)           {}
-func (alone) Forgotten(model.DeviceKey)                   {}
-func (alone) Revoked(model.UserID, model.FamilyID)        {}
-func (alone) Banned(model.UserID, bool)                   {}
+func (alone) Subscribe(model.UserID)                          {}
+func (alone) Unsubscribe(model.UserID, func() bool)           {}
+func (alone) Entries([]Committed)                             {}
+func (alone) Frame([]model.UserID, []byte)                    {}
+func (alone) Acked(model.DeviceKey, int64, []int64)           {}
+func (alone) Log(logMessage)                                  {}
+func (alone) AckedLog(model.DeviceKey, model.LogPosition)     {}
+func (alone) Left([]model.UserID, model.ConversationID)       {}
+func (alone) Recalled(*model.Message)                         {}
+func (alone) Connected(model.DeviceKey, string, model.Millis) {}
+func (alone) Forgotten(model.DeviceKey)                       {}
+func (alone) Revoked(model.UserID, model.FamilyID)            {}
+func (alone) Banned(model.UserID, bool)                       {}
 
 // event is what travels on a channel. One user's channel carries what concerns that
 // user; the channel of all nodes carries the rest.
@@ -66,6 +66,7 @@ type event struct {
 	Conversation model.ConversationID `json:"v,omitzero"`
 	Version      int64                `json:"m,omitempty"`
 	Family       model.FamilyID       `json:"f,omitempty"`
+	At           model.Millis         `json:"t,omitzero"` // of a connect
 	Payload      json.RawMessage      `json:"p,omitempty"`
 }
 
@@ -246,9 +247,10 @@ func (r *RedisRelay) Acked(key model.DeviceKey, upTo int64, single []int64) {
 	r.user(key.UserID, event{Kind: "ack", Device: key.DeviceID, Seq: upTo, Seqs: single})
 }
 
-// Connected makes other nodes close older connections of the device.
-func (r *RedisRelay) Connected(key model.DeviceKey, connectionID string) {
-	r.user(key.UserID, event{Kind: "connect", Device: key.DeviceID, Connection: connectionID})
+// Connected makes other nodes close connections of the device that are older: when Redis is slow it may reach them after
+// the device has come back to them.
+func (r *RedisRelay) Connected(key model.DeviceKey, connectionID string, at model.Millis) {
+	r.user(key.UserID, event{Kind: "connect", Device: key.DeviceID, Connection: connectionID, At: at})
 }
 
 // Forgotten makes other nodes close the device's socket.
@@ -453,7 +455,9 @@ func (r *RedisRelay) handle(m *redis.Message) {
 	case "recall":
 		d.replace(e.Payload)
 	case "connect":
-		d.Kick(e.User, func(s *Session) bool { return s.Key.DeviceID == e.Device && s.ConnectionID != e.Connection }, CloseReplaced, "the same device connected again")
+		d.Kick(e.User, func(s *Session) bool {
+			return s.Key.DeviceID == e.Device && s.ConnectionID != e.Connection && s.joined <= e.At
+		}, CloseReplaced, "the same device connected again")
 	case "forget":
 		d.Kick(e.User, func(s *Session) bool { return s.Key.DeviceID == e.Device }, CloseToken, "the device was removed")
 	case "revoke":

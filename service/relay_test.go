@@ -99,6 +99,15 @@ func TestRelay(t *testing.T) {
 	phone.leave()
 	again.leave()
 
+	back := connect("back", 9)
+	hears(one.node, back)
+	one.delivery.relay.Connected(back.session.Key, "from before it came back", back.session.joined-1) // heard late
+	one.delivery.Notify([]model.UserID{one.reads}, encodeFrame(Ping{Type: "ping", Head: 54_321}))
+	for back.next().Head != 54_321 { // it is still there
+	}
+	one.delivery.relay.Connected(back.session.Key, "after it", back.session.joined+1)
+	back.closedWith(CloseReplaced)
+
 	a, b := connect("a", 6), connect("b", 7)
 	hears(one.node, a)
 	one.delivery.Revoke(one.reads, 6)

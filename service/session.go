@@ -77,6 +77,7 @@ type Session struct {
 	ConnectionID string
 	Family       model.FamilyID // the login whose tokens opened it
 	ExpiresAt    time.Time
+	joined       model.Millis
 	socket       Socket
 	delivery     *Delivery
 	opened       func() // see Opening.Opened
