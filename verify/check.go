@@ -40,6 +40,7 @@ var rules = []func(*check){
 // memory again as the history for a million events.
 func Check(run Run) Result {
 	c := &check{index: newIndex(run), told: map[Rule]int{}, lost: map[client.MessageID]bool{}}
+	c.result.Violations = []Violation{}
 	for _, rule := range rules {
 		rule(c)
 	}

@@ -15,7 +15,7 @@ func (c *check) stored() {
 		if told.Sender != k.sender || told.Key != k.name {
 			c.broken(RuleStored, show, "the send with key %s of %s was answered with another's: %v", k.name, k.sender, *told)
 		}
-		if told.Hash != first.invoke.Hash && !(told.Recalled && told.empty()) {
+		if told.Hash != first.invoke.Hash && (!told.Recalled || !told.empty()) {
 			c.broken(RuleStored, show, "the send with key %s of %s was answered with other content", k.name, k.sender)
 		}
 		if _, read := c.run.Tables.Conversations[told.Conversation]; read {

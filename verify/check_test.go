@@ -598,11 +598,11 @@ func draw(t *rapid.T) *Run {
 	for _, p := range w.devices {
 		users = max(users, int(p.user[len(p.user)-1]-'0')+1)
 	}
-	any := func(name string) client.UserID { return userID(rapid.IntRange(0, users-1).Draw(t, name)) }
+	someone := func(name string) client.UserID { return userID(rapid.IntRange(0, users-1).Draw(t, name)) }
 	groups := []*room{w.group(false, userID(0), userID(1), userID(2)), w.group(true, userID(0), userID(1))}
 	place := func() *room {
 		if rapid.Bool().Draw(t, "direct") {
-			a, b := any("a"), any("b")
+			a, b := someone("a"), someone("b")
 			if a != b {
 				return w.direct(a, b)
 			}
@@ -641,11 +641,11 @@ func draw(t *rapid.T) *Run {
 				w.connect(p)
 			}
 		case 9:
-			if who := any("who"); r.kind == "group" && who != userID(0) {
+			if who := someone("who"); r.kind == "group" && who != userID(0) {
 				w.join(r, userID(0), who)
 			}
 		case 10:
-			if who := any("who"); r.kind == "group" && who != userID(0) {
+			if who := someone("who"); r.kind == "group" && who != userID(0) {
 				w.leave(r, userID(0), who)
 			}
 		default:

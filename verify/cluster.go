@@ -68,7 +68,7 @@ const signInTries = 20
 // anywhere asks the nodes in turn until one gives an answer that a repeat wouldn't change.
 func (c *Cluster) anywhere(ctx context.Context, ask func(*client.Client) (*client.Session, error)) (*client.Session, error) {
 	var err error
-	start := rand.IntN(len(c.nodes)) //nolint:gosec // spreads load, hides nothing
+	start := rand.IntN(len(c.nodes))
 	for i := range signInTries {
 		var s *client.Session
 		if s, err = ask(c.node(start + i)); err == nil {
@@ -124,7 +124,7 @@ const (
 
 // jitter is the wait before the try that follows n failures: exponential, with full jitter.
 func jitter(n int) time.Duration {
-	return rand.N(min(backoffFirst<<min(n, 10), backoffMost)) //nolint:gosec // spreads load, hides nothing
+	return rand.N(min(backoffFirst<<min(n, 10), backoffMost))
 }
 
 // wait waits, or returns why ctx was done.

@@ -67,7 +67,7 @@ func (o Options) check() error {
 
 // readUsers reads a file of accounts.
 func readUsers(path string) (list []client.Credentials, err error) {
-	f, err := os.Open(path) //nolint:gosec // the caller's own file
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("users-file: %w", err)
 	}

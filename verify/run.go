@@ -123,10 +123,10 @@ func (r *run) probe(ctx context.Context) error {
 		answer, err := node.Do(ctx, client.Request{Method: http.MethodGet, Path: "/v1/users/me"})
 		cancel()
 		if err != nil {
-			return fmt.Errorf("%s does not answer: %w\nIs the address right, and does the service run there?", node.Base(), err)
+			return fmt.Errorf("%s does not answer: %w\nis the address right, and does the service run there?", node.Base(), err)
 		}
-		if _, err := answer.Problem(); err != nil || answer.Status != http.StatusUnauthorized {
-			return fmt.Errorf("%s answers, but not as Ackbox does (status %d)\nGive the address at which /v1 begins.", node.Base(), answer.Status) //nolint:staticcheck // a sentence for a person
+		if problem, err := answer.Problem(); err != nil || problem.Status != http.StatusUnauthorized {
+			return fmt.Errorf("%s answers, but not as Ackbox does (status %d); give the address below which /v1 begins", node.Base(), answer.Status)
 		}
 	}
 	return nil
@@ -177,7 +177,7 @@ func (r *run) signIn(ctx context.Context, who []client.Credentials, sign func(co
 	}
 	if err := group.Wait(); err != nil {
 		if signedOut(err) {
-			err = fmt.Errorf("%w\nLook at the names and passwords in the users file.", err) //nolint:staticcheck // a sentence for a person
+			err = fmt.Errorf("%w; look at the names and passwords in the users file", err)
 		}
 		return nil, err
 	}
@@ -200,7 +200,7 @@ func (r *run) connect(ctx context.Context) error {
 	defer cancel()
 	for _, a := range r.actors {
 		if err := a.Ready(ctx); err != nil {
-			return fmt.Errorf("a WebSocket could not be opened within %s: %w\nDoes what stands before the nodes let WebSockets through?", readyPatience, err)
+			return fmt.Errorf("a WebSocket could not be opened within %s: %w\ndoes what stands before the nodes let WebSockets through?", readyPatience, err)
 		}
 	}
 	return nil

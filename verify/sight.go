@@ -80,12 +80,12 @@ func See(seq int64, m client.Message) Sight {
 }
 
 func text(v any) string {
-	s, _ := v.(string) //nolint:errcheck // what is no text is none
+	s, _ := v.(string) // what is no text is none
 	return s
 }
 
 func userIDs(v any) []client.UserID {
-	list, _ := v.([]any) //nolint:errcheck // what is no list is none
+	list, _ := v.([]any) // what is no list is none
 	ids := make([]client.UserID, 0, len(list))
 	for _, id := range list {
 		ids = append(ids, client.UserID(text(id)))
