@@ -205,6 +205,15 @@ func TestRelaySharded(t *testing.T) {
 	channels, err = client.PubSubShardChannels(t.Context(), "*").Result()
 	must(t, err)
 	equal(t, "sharded channels", len(channels), 2*relayParts)
+	slots := map[int64]int{}
+	for _, channel := range channels {
+		slot, err := client.ClusterKeySlot(t.Context(), channel).Result()
+		must(t, err)
+		slots[slot]++
+	}
+	if len(slots) != relayParts { // each part's channels are in one slot, and no two parts in the same
+		t.Errorf("the channels are in %d slots, want %d", len(slots), relayParts)
+	}
 	one.delivery.Ban(ends[3].session.Key.UserID)
 	ends[3].closedWith(CloseBanned)
 
