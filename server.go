@@ -58,6 +58,7 @@ type server struct {
 	acker        *service.Acker
 	window       *service.Window
 	delivery     *service.Delivery
+	presence     *service.Presence   // nil: off
 	limits       *service.Limits     // nil when they are off
 	relay        *service.RedisRelay // nil on SQLite: there is no other node
 	hub          *ws.Hub
@@ -227,6 +228,14 @@ func (s *server) buildCore(ctx context.Context) (err error) {
 		}
 		s.onClose("relay", func(context.Context) error { s.relay.Stop(); return nil })
 	}
+	if c.Presence == "on" {
+		options := service.PresenceOptions{Store: s.store, Delivery: s.delivery, Installation: s.installation, Node: node, Clock: clock, Log: s.log}
+		if s.relay != nil { // there may be other nodes
+			options.Redis = s.redis
+		}
+		s.presence = service.NewPresence(options)
+		s.onClose("presence", s.presence.Stop)
+	}
 	s.auth.OnRevoked = func(_ context.Context, user model.UserID, family model.FamilyID) {
 		s.delivery.Revoke(user, family)
 	}
@@ -284,7 +293,7 @@ func (s *server) buildParts(ctx context.Context, audiences *service.Audiences, c
 		Messages:  service.NewMessages(s.store, s.ids, s.window, s.writer, audiences, conversations, s.config.RecallWindow, clock).LimitedBy(s.limits),
 		Mailboxes: service.NewMailboxes(s.store, s.acker, clock), Conversations: conversations,
 		Groups:  service.NewGroups(s.store, s.ids, s.writer, conversations, s.delivery, s.config.MailboxGroupLimit, s.config.GroupMaxMembers, clock),
-		Devices: service.NewDevices(s.store, s.auth, s.delivery), Delivery: s.delivery, Sockets: s.hub, Connects: service.NewGate(s.config.ConnectConcurrency),
+		Devices: service.NewDevices(s.store, s.auth, s.delivery, s.presence), Presence: s.presence, Delivery: s.delivery, Sockets: s.hub, Connects: service.NewGate(s.config.ConnectConcurrency),
 		Log: s.log, AllowedOrigins: s.config.AllowedOrigins, TrustedProxies: s.config.TrustedProxies, Limits: s.limits, Version: version,
 	}
 	if s.config.AdminAddr == "" {
@@ -349,6 +358,9 @@ func (s *server) buildJobs(context.Context) error {
 		job.PruneMailboxes(s.store, time.Now, s.log),
 	} {
 		s.jobs.Add(j)
+	}
+	if s.presence != nil {
+		s.jobs.Add(job.Job{Name: "presence", Every: service.PresenceRefresh, Run: s.presence.Refresh})
 	}
 	s.onClose("jobs", func(context.Context) error { s.jobs.Stop(); return nil })
 	return nil

@@ -33,6 +33,7 @@ type Deps struct {
 	Conversations *service.Conversations
 	Groups        *service.Groups
 	Devices       *service.Devices
+	Presence      *service.Presence // nil: off
 	Delivery      *service.Delivery
 	Sockets       *ws.Hub
 	Connects      *service.Gate // nil: any number at a time
@@ -89,6 +90,7 @@ func New(deps Deps) (*API, error) {
 		a.registerGroups,
 		a.registerMutes,
 		a.registerDevices,
+		a.registerPresence,
 		a.registerIDs,
 	} {
 		register(a.huma)

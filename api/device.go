@@ -14,7 +14,7 @@ type Device struct {
 	DeviceID   model.DeviceID `json:"device_id"`
 	Acked      int64          `json:"acked" doc:"Its cumulative position in the mailbox"`
 	Pending    int64          `json:"pending" doc:"Entries behind the position"`
-	Online     bool           `json:"online" doc:"Connected to the node that answers"`
+	Online     bool           `json:"online" doc:"Connected, to any node (without presence: to the node that answers)"`
 	Current    bool           `json:"current" doc:"Last seen with the login that asks"`
 	LastSeenAt model.Millis   `json:"last_seen_at"`
 	CreatedAt  model.Millis   `json:"created_at"`

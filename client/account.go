@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 )
 
@@ -121,4 +122,24 @@ func (s *Session) Block(ctx context.Context, id UserID) error {
 func (s *Session) Unblock(ctx context.Context, id UserID) error {
 	_, err := s.Call(ctx, http.MethodDelete, "/v1/users/"+url.PathEscape(string(id))+"/block", nil, nil)
 	return err
+}
+
+// Presence says whether a user is online. LastSeenAt is nil of who never was.
+type Presence struct {
+	UserID     UserID     `json:"user_id"`
+	Online     bool       `json:"online"`
+	LastSeenAt *time.Time `json:"last_seen_at"`
+}
+
+// Presence asks who of up to 100 users is online; those whom one may not see are left out.
+func (s *Session) Presence(ctx context.Context, ids ...UserID) ([]Presence, error) {
+	list := make([]string, len(ids))
+	for i, id := range ids {
+		list[i] = string(id)
+	}
+	var answer struct {
+		Presence []Presence `json:"presence"`
+	}
+	_, err := s.Call(ctx, http.MethodGet, "/v1/users/presence?user_ids="+url.QueryEscape(strings.Join(list, ",")), nil, &answer)
+	return answer.Presence, err
 }

@@ -138,6 +138,10 @@ type Frame struct {
 	Event          string         `json:"event"`
 	At             time.Time      `json:"at"` // ping too
 
+	// presence
+	Online     bool      `json:"online"`
+	LastSeenAt time.Time `json:"last_seen_at"`
+
 	// bye
 	Code         int   `json:"code"`
 	RetryAfterMS int64 `json:"retry_after_ms"`

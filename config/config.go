@@ -51,6 +51,7 @@ type Config struct {
 	DrainDelay            time.Duration `name:"drain-delay" env:"ACKBOX_DRAIN_DELAY" default:"0s" help:"At a stop, how long /readyz says 503 while requests are still taken: give a load balancer time to see it."`
 	AccessTokenTTL        time.Duration `name:"access-token-ttl" env:"ACKBOX_ACCESS_TOKEN_TTL" default:"15m" help:"Life of an access token."`
 	RefreshTokenTTL       time.Duration `name:"refresh-token-ttl" env:"ACKBOX_REFRESH_TOKEN_TTL" default:"720h" help:"Life of a refresh token."`
+	Presence              string        `name:"presence" env:"ACKBOX_PRESENCE" default:"on" help:"on or off: whether people see who is online."`
 	RateLimit             string        `name:"rate-limit" env:"ACKBOX_RATE_LIMIT" default:"on" help:"on or off."`
 	LimitRequest          string        `name:"limit-request" env:"ACKBOX_LIMIT_REQUEST" default:"400/2s" help:"All calls with a token, by user: N/DURATION[,N/DURATION...], or off."`
 	LimitSend             string        `name:"limit-send" env:"ACKBOX_LIMIT_SEND" default:"100/5s,600/1m" help:"Sends by user."`
@@ -144,6 +145,9 @@ func (c *Config) Check() error {
 	}
 	if c.RedisSharded != "auto" && c.RedisSharded != "on" && c.RedisSharded != "off" {
 		bad("ACKBOX_REDIS_SHARDED", "is %q, want auto, on or off", c.RedisSharded)
+	}
+	if c.Presence != "on" && c.Presence != "off" {
+		bad("ACKBOX_PRESENCE", "is %q, want on or off", c.Presence)
 	}
 	if c.RateLimit != "on" && c.RateLimit != "off" {
 		bad("ACKBOX_RATE_LIMIT", "is %q, want on or off", c.RateLimit)

@@ -44,6 +44,7 @@ func TestTwoNodes(t *testing.T) {
 		{"a cursor reader sees no hole", func(t *testing.T, a, b *system) { raceToOneMailbox(t, []*system{a, b}, 8, 30) }},
 		{"ids are unique", crossIDs},
 		{"a device removed there is out here", crossDeviceRemoval},
+		{"who comes and goes there is seen here", crossPresence},
 	} {
 		t.Run(behaviour.name, func(t *testing.T) {
 			t.Parallel()

@@ -86,6 +86,8 @@ var behaviours = []behaviour{
 	{"receipts by pages", receiptPages},
 	{"devices", devices},
 	{"device removal", deviceRemoval},
+	{"presence", presence},
+	{"bad presence calls", badPresence},
 	{"recall", recall},
 	{"recall and a repeated push", recallRepeatedPush},
 	{"reply", reply},
@@ -123,6 +125,8 @@ var ownServerBehaviours = []struct {
 	{"log conversations", logConversations},
 	{"receipts off above a size", receiptsOff},
 	{"device limit", deviceLimit},
+	{"presence in a log group", presenceInLog},
+	{"presence off", presenceOff},
 }
 
 func TestEmbedded(t *testing.T) { runOn(t, embedded) }

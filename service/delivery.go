@@ -48,6 +48,8 @@ type Delivery struct {
 	database        model.Identity // at the last sweep; only the sweep uses it
 	databaseChanged func()
 
+	watch func(key model.DeviceKey, came bool) // told of every session that comes or goes; it must not wait
+
 	stopping atomic.Bool // Drain was called
 
 	gapMu sync.Mutex
@@ -68,7 +70,7 @@ func NewDelivery(store *model.Store, node string, opts DeliveryOptions, clock fu
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	d := &Delivery{
-		store: store, opts: opts, node: node, clock: clock, log: log, queue: queue, relay: alone{},
+		store: store, opts: opts, node: node, clock: clock, log: log, queue: queue, relay: alone{}, watch: func(model.DeviceKey, bool) {},
 		pumps: make(chan *Session, opts.PumpCapacity), ctx: ctx, stop: cancel, gapUp: make(chan struct{}, 1),
 	}
 	for i := range d.shards {
@@ -176,6 +178,7 @@ func (d *Delivery) Join(socket Socket, o Opening) *Session {
 	sh.users[o.Key.UserID] = append(list, s)
 	first := len(older) == 0
 	sh.mu.Unlock()
+	d.watch(o.Key, true)
 	for _, other := range replaced {
 		other.close(CloseReplaced, "the same device connected again", 0)
 	}
@@ -219,6 +222,7 @@ func (d *Delivery) Leave(s *Session) {
 		sh.users[s.Key.UserID] = list
 	}
 	sh.mu.Unlock()
+	d.watch(s.Key, false)
 	if last {
 		d.relay.Unsubscribe(s.Key.UserID, func() bool { return len(d.sessionsOf(s.Key.UserID)) > 0 })
 	}

@@ -12,14 +12,15 @@ type Devices struct {
 	store    *model.Store
 	auth     *Auth
 	delivery *Delivery
+	presence *Presence // nil: off
 }
 
-// NewDevices wires the part.
-func NewDevices(store *model.Store, auth *Auth, delivery *Delivery) *Devices {
-	return &Devices{store: store, auth: auth, delivery: delivery}
+// NewDevices wires the part. Without presence (nil), online is what this node knows.
+func NewDevices(store *model.Store, auth *Auth, delivery *Delivery, presence *Presence) *Devices {
+	return &Devices{store: store, auth: auth, delivery: delivery, presence: presence}
 }
 
-// DeviceState is a device, how much waits for it, and whether it is connected to this node.
+// DeviceState is a device, how much waits for it, and whether it is connected.
 type DeviceState struct {
 	model.Device
 	Pending int64
@@ -37,6 +38,9 @@ func (d *Devices) List(ctx context.Context, user model.UserID) ([]DeviceState, e
 		return nil, err
 	}
 	online := map[model.DeviceID]bool{}
+	if d.presence != nil {
+		online = d.presence.DevicesOf(ctx, user)
+	}
 	for _, s := range d.delivery.sessionsOf(user) {
 		online[s.Key.DeviceID] = true
 	}

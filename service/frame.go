@@ -70,6 +70,14 @@ type Typing struct {
 	UserID         model.UserID         `json:"user_id"`
 }
 
+// PresenceFrame says that somebody has come online, or has gone.
+type PresenceFrame struct {
+	Type       string       `json:"type" enum:"presence"`
+	UserID     model.UserID `json:"user_id"`
+	Online     bool         `json:"online"`
+	LastSeenAt model.Millis `json:"last_seen_at"`
+}
+
 // Ping comes every heartbeat: a head above what the device holds means it missed the tail.
 type Ping struct {
 	Type string       `json:"type" enum:"ping"`
