@@ -31,6 +31,7 @@ type Options struct {
 	Rate   float64 // sends a second, when the machine allows
 	Short  bool
 	Resume bool
+	Keep   bool      // keep the history and logs of rounds without a violation too
 	Binary string    // the ackbox binary; built from the work tree when empty
 	Out    string    // folder of the states, the report, and what a violation leaves
 	Log    io.Writer // what happens, a line each
@@ -109,7 +110,7 @@ func (r *run) all(ctx context.Context) (broken string, err error) {
 	r.say("%d nodes are ready; seed %d, %d of %d cycles done", len(r.deployment.Nodes), r.state.Seed, r.state.Sums.Cycles, r.Cycles)
 	for r.state.Sums.Cycles < r.Cycles && !r.over() && broken == "" {
 		if broken, err = r.round(ctx, min(r.Every, r.Cycles-r.state.Sums.Cycles)); err != nil {
-			kept := r.keep()
+			kept := r.keep("failed")
 			return "", fmt.Errorf("round %d (history and logs: %s): %w", r.state.Rounds, kept, err)
 		}
 		r.state.Sums.Took = before + time.Since(began)
@@ -208,6 +209,9 @@ func (r *run) round(ctx context.Context, n int) (broken string, err error) {
 	r.say("%d of %d cycles: %d sends in %d tries, %d unknown, %d refused, %d delivered, %d events checked, %d violations", r.state.Sums.Cycles, r.Cycles,
 		s.Accepted, s.Tries, s.Unknown, s.Refused, s.Deliveries, s.Events, len(result.Violations))
 	if result.OK() {
+		if r.Keep {
+			r.keep("kept")
+		}
 		return "", nil
 	}
 	for i, violation := range result.Violations {
@@ -223,7 +227,7 @@ func (r *run) round(ctx context.Context, n int) (broken string, err error) {
 	if err := writeJSON(filepath.Join(r.dir, "tables.json"), tables); err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("%s, seed %d, cycle %d at most: %s; history and logs are in %s", r.fault.Name, r.state.Seed, r.state.Sums.Cycles, result.Violations[0], r.keep()), nil
+	return fmt.Sprintf("%s, seed %d, cycle %d at most: %s; history and logs are in %s", r.fault.Name, r.state.Seed, r.state.Sums.Cycles, result.Violations[0], r.keep("broken")), nil
 }
 
 // cycle injects the fault once.
@@ -262,8 +266,8 @@ func (r *run) crashes() []verify.Violation {
 }
 
 // keep moves the round's history and logs, and the databases' data, out of the folder that ends with the run.
-func (r *run) keep() string {
-	path := filepath.Join(r.Out, fmt.Sprintf("broken-%s-%d-%d", r.fault.Name, r.state.Seed, r.state.Rounds))
+func (r *run) keep(as string) string {
+	path := filepath.Join(r.Out, fmt.Sprintf("%s-%s-%d-%d", as, r.fault.Name, r.state.Seed, r.state.Rounds))
 	err := errors.Join(os.RemoveAll(path), os.MkdirAll(path, 0o700))
 	for _, name := range []string{"history.jsonl", "violations.json", "tables.json", "logs", "mariadb/mariadb.log", "redis/redis.log"} {
 		if _, missing := os.Stat(filepath.Join(r.dir, name)); missing == nil {

@@ -35,6 +35,7 @@ type command struct {
 	Rate    float64  `default:"500" help:"Sends a second, when the machine allows."`
 	Short   bool     `help:"Shorter faults."`
 	Resume  bool     `help:"Go on where the last run of the same faults in the same folder ended."`
+	Keep    bool     `help:"Keep the history and logs of rounds in which nothing was broken too."`
 	Binary  string   `type:"path" help:"The ackbox binary; built from this work tree when not given."`
 	Out     string   `type:"path" default:"chaos-out" help:"Folder for the report as JSON, the state, and the history and logs of a broken promise."`
 }
@@ -83,7 +84,7 @@ func (c *command) run(ctx context.Context) error {
 	}
 	report, err := chaos.Run(ctx, chaos.Options{
 		Faults: faults, Cycles: c.Cycles, Every: c.Every, Time: time.Duration(c.Minutes * float64(time.Minute)), Seed: c.Seed, Rate: c.Rate,
-		Short: c.Short, Resume: c.Resume, Binary: c.Binary, Out: c.Out, Log: os.Stderr,
+		Short: c.Short, Resume: c.Resume, Keep: c.Keep, Binary: c.Binary, Out: c.Out, Log: os.Stderr,
 	})
 	return errors.Join(err, report.Table(os.Stdout), report.Save(filepath.Join(c.Out, "report.json")))
 }
