@@ -320,7 +320,7 @@ func (s *server) buildEdge(ctx context.Context) (err error) {
 	if s.listener, err = lc.Listen(ctx, "tcp", s.config.HTTPAddr); err != nil {
 		return fmt.Errorf("ACKBOX_HTTP_ADDR: %w (is another process using the port?)", err)
 	}
-	s.public = &http.Server{Handler: s.api.Handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug)}
+	s.public = &http.Server{Handler: s.api.Handler(), ReadHeaderTimeout: 10 * time.Second, WriteTimeout: 2 * time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug)}
 	s.onClose("listener", func(ctx context.Context) error { return shutdown(ctx, s.public, s.listener) })
 	if s.admin != nil {
 		if s.adminL, err = lc.Listen(ctx, "tcp", s.config.AdminAddr); err != nil {
