@@ -55,9 +55,10 @@ func cutCommit(ctx context.Context, s *Strike) error {
 
 func readOnly(ctx context.Context, s *Strike) error {
 	s.Begin(nil, "MariaDB is read-only")
-	if err := s.execute(ctx, "SET GLOBAL read_only = 1"); err != nil {
+	if err := s.execute(ctx, "SET GLOBAL read_only = 1"); err != nil { // it waits for open transactions, which wait for it: up to innodb_lock_wait_timeout
 		return err
 	}
+	s.Done(nil)
 	err := wait(ctx, s.long(5*time.Second, 2*time.Second))
 	return errors.Join(err, s.execute(context.WithoutCancel(ctx), "SET GLOBAL read_only = 0"), s.AwaitReady(ctx))
 }

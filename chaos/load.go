@@ -90,7 +90,7 @@ func NewLoad(ctx context.Context, urls []string, crowd Crowd, recorder *verify.R
 }
 
 func (l *Load) fork() *mathrand.Rand {
-	return mathrand.New(mathrand.NewPCG(l.random.Uint64(), l.random.Uint64())) //nolint:gosec // a plan that can be repeated
+	return mathrand.New(mathrand.NewPCG(l.random.Uint64(), l.random.Uint64()))
 }
 
 // group makes a group of size people by chance.

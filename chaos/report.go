@@ -31,6 +31,7 @@ type Sums struct {
 	Lost       int           `json:"lost"`
 	Doubled    int           `json:"doubled"`
 	Violations int           `json:"violations"`
+	Deadlocks  int           `json:"deadlocks"` // that the database broke, and the node's retry hid
 	// From each injection to the end of the first send that began after it and was answered, and to the first push of a
 	// message sent after it; of the node that was hit, or of any when it was a store.
 	SendRecovery     []time.Duration `json:"send_recovery_ns"`

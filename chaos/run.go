@@ -80,6 +80,7 @@ type run struct {
 	deadline   time.Time // zero: none
 	state      State
 	deployment *Deployment
+	deadlocks  int // of the database, when the last round ended
 }
 
 func (r *run) say(format string, args ...any) {
@@ -156,7 +157,7 @@ func (r *run) historyPath() string { return filepath.Join(r.dir, "history.jsonl"
 // round puts a fresh load on the deployment, goes through n cycles, lets the load rest, and checks.
 func (r *run) round(ctx context.Context, n int) (broken string, err error) {
 	r.state.Rounds++
-	random := rand.New(rand.NewPCG(r.state.Seed, uint64(r.state.Rounds))) //nolint:gosec // a plan that can be repeated
+	random := rand.New(rand.NewPCG(r.state.Seed, uint64(r.state.Rounds)))
 	file, err := os.Create(r.historyPath())
 	if err != nil {
 		return "", fmt.Errorf("history: %w", err)
@@ -199,6 +200,12 @@ func (r *run) round(ctx context.Context, n int) (broken string, err error) {
 	if err := recorder.Err(); err != nil {
 		return "", err
 	}
+	deadlocks, err := r.deployment.Deadlocks(ctx)
+	if err != nil {
+		return "", err
+	}
+	r.state.Sums.Deadlocks += max(0, deadlocks-r.deadlocks) // it began anew when the database did
+	r.deadlocks = deadlocks
 	events := recorder.Events()
 	result := verify.Check(verify.Run{Events: events, Tables: tables, Limits: r.fault.Limits})
 	result.Violations = append(result.Violations, r.crashes()...)
@@ -206,8 +213,8 @@ func (r *run) round(ctx context.Context, n int) (broken string, err error) {
 	r.state.Sums.Sending += sending
 	r.state.Sums.add(result, recovered(events, blows))
 	s := result.Stats
-	r.say("%d of %d cycles: %d sends in %d tries, %d unknown, %d refused, %d delivered, %d events checked, %d violations", r.state.Sums.Cycles, r.Cycles,
-		s.Accepted, s.Tries, s.Unknown, s.Refused, s.Deliveries, s.Events, len(result.Violations))
+	r.say("%d of %d cycles: %d sends in %d tries, %d unknown, %d refused, %d delivered, %d events checked, %d deadlocks, %d violations", r.state.Sums.Cycles, r.Cycles,
+		s.Accepted, s.Tries, s.Unknown, s.Refused, s.Deliveries, s.Events, r.state.Sums.Deadlocks, len(result.Violations))
 	if result.OK() {
 		if r.Keep {
 			r.keep("kept")

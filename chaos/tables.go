@@ -86,6 +86,18 @@ func (d *Deployment) Tables(ctx context.Context, people []client.UserID) (verify
 	return t, nil
 }
 
+// Deadlocks is how many deadlocks the database has broken since it started; 0 with SQLite, which has none.
+func (d *Deployment) Deadlocks(ctx context.Context) (n int, err error) {
+	if d.MariaDB == nil {
+		return 0, nil
+	}
+	var name string
+	if err := d.admin.QueryRowContext(ctx, "SHOW GLOBAL STATUS LIKE 'Innodb_deadlocks'").Scan(&name, &n); err != nil {
+		return 0, fmt.Errorf("count deadlocks: %w", err)
+	}
+	return n, nil
+}
+
 // list writes ids, which are digits, for an IN.
 func list(ids []client.UserID) string {
 	texts := make([]string, len(ids))
