@@ -41,6 +41,8 @@ const (
 	returnSpread    = 3 * time.Second
 	returnPace      = 1_000
 	maxReturnSpread = 30 * time.Second
+
+	sweepJob = "sweep"
 )
 
 // server is the whole program: what newServer built in order, run serves, and close ends in
@@ -100,6 +102,7 @@ func newServer(ctx context.Context, c *config.Config) (s *server, err error) {
 	if s.log, err = newLog(c.LogLevel); err != nil {
 		return s, err
 	}
+	s.jobs = job.NewRunner(s.log, s.registry)
 	s.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for _, build := range []func(context.Context) error{s.openStore, s.openRedis, s.buildCore, s.buildJobs, s.buildEdge} {
 		if err := build(ctx); err != nil {
@@ -218,9 +221,12 @@ func (s *server) buildCore(ctx context.Context) (err error) {
 	s.onClose("delivery", func(context.Context) error { s.delivery.Stop(); return nil })
 	if s.store.Dialect() == model.MySQL && len(c.RedisURL) > 0 {
 		s.relay = service.NewRedisRelay(s.redis, s.installation, rand.Text(), c.Sharded(), s.delivery, service.RelayHooks{
-			Revoked:      func(family model.FamilyID) { s.auth.Revoked(family) },
-			Banned:       s.learnBan,
-			Resubscribed: func() { s.log.Info("the relay is back; the sweep looks at every session") },
+			Revoked: func(family model.FamilyID) { s.auth.Revoked(family) },
+			Banned:  s.learnBan,
+			Resubscribed: func() {
+				s.log.Info("the relay is back; the sweep looks at every session")
+				s.jobs.Soon(sweepJob)
+			},
 		}, s.log)
 		s.delivery.SetRelay(s.relay)
 		if err := s.countPeers(ctx); err != nil {
@@ -347,11 +353,10 @@ func shutdown(ctx context.Context, server *http.Server, listener net.Listener) e
 }
 
 func (s *server) buildJobs(context.Context) error {
-	s.jobs = job.NewRunner(s.log, s.registry)
 	for _, j := range []job.Job{
 		{Name: "retry", Every: time.Second, Run: s.delivery.Retry},
 		{Name: "tick", Every: time.Second, Run: s.delivery.Tick},
-		{Name: "sweep", Every: s.config.SweepInterval, Run: s.delivery.Sweep},
+		{Name: sweepJob, Every: s.config.SweepInterval, Run: s.delivery.Sweep},
 		{Name: "lease", Every: 5 * time.Second, Run: s.renew},
 		{Name: "revocations", Every: 5 * time.Second, Run: s.auth.LoadRevoked},
 		{Name: "prune-tokens", Every: 10 * time.Minute, Run: s.auth.PruneTokens},

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -28,13 +29,26 @@ type Runner struct {
 	log    *slog.Logger
 	runs   *prometheus.CounterVec
 	took   *prometheus.HistogramVec
+
+	mu      sync.Mutex
+	jobs    map[string]*scheduled
+	stopped bool
+	asked   sync.WaitGroup // runs that Soon has begun
+}
+
+// scheduled is a job that runs once at a time.
+type scheduled struct {
+	Job
+	running chan struct{} // holds one while it runs
+	asked   chan struct{} // holds one while a run beside the ticks waits to begin
 }
 
 // NewRunner makes a runner; its figures go to the registry.
 func NewRunner(log *slog.Logger, registry prometheus.Registerer) *Runner {
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &Runner{
-		ctx: ctx, cancel: cancel, log: log,
+		jobs: map[string]*scheduled{},
+		ctx:  ctx, cancel: cancel, log: log,
 		runs: prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "ackbox", Name: "job_runs_total", Help: "Runs of jobs, by outcome: ok, error, panic or skipped."}, []string{"job", "outcome"}),
 		took: prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: "ackbox", Name: "job_seconds", Help: "Time of a run.", Buckets: prometheus.ExponentialBuckets(0.0005, 4, 10)}, []string{"job"}),
 	}
@@ -46,17 +60,46 @@ func NewRunner(log *slog.Logger, registry prometheus.Registerer) *Runner {
 // Add schedules a job. Skipping stands outside of the recovery: inside of it a panic would
 // leave the job marked as running for ever.
 func (r *Runner) Add(j Job) {
-	running := make(chan struct{}, 1)
+	s := &scheduled{Job: j, running: make(chan struct{}, 1), asked: make(chan struct{}, 1)}
+	r.mu.Lock()
+	r.jobs[j.Name] = s
+	r.mu.Unlock()
 	r.cron.Schedule(cron.Every(j.Every), cron.FuncJob(func() {
 		select {
-		case running <- struct{}{}:
+		case s.running <- struct{}{}:
 		default:
 			r.runs.WithLabelValues(j.Name, "skipped").Inc()
 			return
 		}
-		defer func() { <-running }()
+		defer func() { <-s.running }()
 		r.once(j)
 	}))
+}
+
+// Soon runs a job beside its ticks, once a run that is under way has ended: what the caller has
+// seen happen, it sees. Asking again before it has begun, or after Stop, changes nothing.
+func (r *Runner) Soon(name string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := r.jobs[name]
+	if s == nil || r.stopped {
+		return
+	}
+	select {
+	case s.asked <- struct{}{}:
+	default:
+		return
+	}
+	r.asked.Go(func() {
+		select {
+		case s.running <- struct{}{}:
+		case <-r.ctx.Done():
+			return
+		}
+		defer func() { <-s.running }()
+		<-s.asked
+		r.once(s.Job)
+	})
 }
 
 func (r *Runner) once(j Job) {
@@ -83,5 +126,9 @@ func (r *Runner) Start() { r.cron.Start() }
 func (r *Runner) Stop() {
 	stopped := r.cron.Stop()
 	r.cancel()
+	r.mu.Lock()
+	r.stopped = true
+	r.mu.Unlock()
 	<-stopped.Done()
+	r.asked.Wait()
 }

@@ -156,3 +156,38 @@ func TestStopBeforeStart(t *testing.T) {
 		pass(3 * time.Second)
 	})
 }
+
+// TestSoon: a run that is asked for begins at once, or when the one under way has ended, and once however
+// often it is asked for.
+func TestSoon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, _ := newRunner(t)
+		var runs atomic.Int64
+		release := make(chan struct{})
+		r.Add(Job{Name: "sweep", Every: time.Hour, Run: func(context.Context) error {
+			runs.Add(1)
+			<-release
+			return nil
+		}})
+		r.Soon("nothing")
+		r.Start()
+		r.Soon("sweep")
+		synctest.Wait()
+		equal(t, "runs asked for", runs.Load(), 1)
+		for range 3 {
+			r.Soon("sweep")
+		}
+		synctest.Wait()
+		equal(t, "runs while one is under way", runs.Load(), 1)
+		release <- struct{}{}
+		synctest.Wait()
+		equal(t, "runs after it", runs.Load(), 2)
+		close(release)
+		synctest.Wait()
+		equal(t, "runs in the end", runs.Load(), 2)
+		r.Stop()
+		r.Soon("sweep")
+		synctest.Wait()
+		equal(t, "runs after Stop", runs.Load(), 2)
+	})
+}
