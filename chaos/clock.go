@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -98,10 +99,42 @@ func build(ctx context.Context, root, bin string, flags ...string) error {
 	return nil
 }
 
-// StepClock sets how far the node's wall clock is from the true one.
-func (n *Node) StepClock(by time.Duration) error {
+// StepClock sets how far the node's wall clock is from the true one, and returns when its answers are dated so.
+func (n *Node) StepClock(ctx context.Context, by time.Duration) error {
 	if err := os.WriteFile(filepath.Join(n.dir, stepFile), []byte(strconv.FormatInt(int64(by/time.Second), 10)), 0o600); err != nil {
 		return fmt.Errorf("step the clock of %s: %w", n.Name, err)
 	}
-	return n.process.Signal(syscall.SIGUSR1)
+	if err := n.process.Signal(syscall.SIGUSR1); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, readyPatience)
+	defer cancel()
+	for {
+		off, err := n.clockOff(ctx)
+		if err == nil && (off-by).Abs() < time.Minute {
+			return nil
+		}
+		if waited := wait(ctx, 20*time.Millisecond); waited != nil {
+			return fmt.Errorf("the clock of %s is %s off, want %s: %w", n.Name, off, by, errors.Join(waited, err))
+		}
+	}
+}
+
+// clockOff is how far the date of the node's answers is from ours; whole seconds.
+func (n *Node) clockOff(ctx context.Context) (time.Duration, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, n.URL+"/healthz", http.NoBody)
+	if err != nil {
+		return 0, fmt.Errorf("ask for the date: %w", err)
+	}
+	request.Close = true
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return 0, fmt.Errorf("ask for the date: %w", err)
+	}
+	defer response.Body.Close()
+	date, err := http.ParseTime(response.Header.Get("Date"))
+	if err != nil {
+		return 0, fmt.Errorf("the node's date: %w", err)
+	}
+	return time.Until(date), nil
 }

@@ -56,11 +56,11 @@ func stepClock(ctx context.Context, s *Strike) error {
 		step = -step
 	}
 	s.Begin(node, "the clock of "+node.Name+" stepped by "+step.String())
-	if err := node.StepClock(step); err != nil {
+	if err := node.StepClock(ctx, step); err != nil {
 		return err
 	}
 	err := wait(ctx, s.long(5*time.Second, 2*time.Second))
-	return errors.Join(err, node.StepClock(0), s.AwaitReady(ctx))
+	return errors.Join(err, node.StepClock(context.WithoutCancel(ctx), 0), s.AwaitReady(ctx))
 }
 
 func rollingRestart(ctx context.Context, s *Strike) error {
