@@ -295,12 +295,14 @@ func (g *Groups) Dissolve(ctx context.Context, me model.UserID, id model.Convers
 	if err != nil {
 		return err
 	}
-	g.removed(id, done.Audience.Members)
+	g.removed(done, done.Audience.Members)
 	return nil
 }
 
-func (g *Groups) removed(id model.ConversationID, users []model.UserID) {
-	g.delivery.ForgetLog(users, id)
+// removed tells users that a change has taken them out.
+func (g *Groups) removed(done Committed, users []model.UserID) {
+	id := done.Message.ConversationID
+	g.delivery.ForgetLog(users, id, done.Message.ConversationSeq)
 	g.delivery.Notify(users, encodeFrame(ConversationEvent{Type: "conversation", Event: "removed", ConversationID: id}))
 }
 
@@ -364,7 +366,7 @@ func (g *Groups) Remove(ctx context.Context, me model.UserID, id model.Conversat
 	if me == user {
 		event = "member_left"
 	}
-	_, err := g.change(ctx, me, id, &notice{Event: event, UserIDs: []model.UserID{user}}, func(tx *model.Store, c *model.Conversation, role string) error {
+	done, err := g.change(ctx, me, id, &notice{Event: event, UserIDs: []model.UserID{user}}, func(tx *model.Store, c *model.Conversation, role string) error {
 		roles, err := tx.ActiveMembers(ctx, id, []model.UserID{user})
 		if err != nil {
 			return err
@@ -390,7 +392,7 @@ func (g *Groups) Remove(ctx context.Context, me model.UserID, id model.Conversat
 	if err != nil {
 		return err
 	}
-	g.removed(id, []model.UserID{user})
+	g.removed(done, []model.UserID{user})
 	return nil
 }
 

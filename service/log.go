@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"ackbox/model"
@@ -19,6 +20,7 @@ type logState struct {
 	acked    int64
 	sent     int64
 	head     int64
+	offered  int64  // the newest message that came; of the head one hears otherwise too
 	last     []byte // the newest message that was pushed; shared
 	swept    int64  // the conversation's head at the last sweep
 	behind   bool
@@ -52,6 +54,39 @@ type logFanOut struct {
 
 	last  map[model.ConversationID]int64 // last seq that went out
 	stash []logMessage                   // came before their turn
+
+	introducing introduction
+}
+
+// introduction is what is going on while the sessions that have not heard of a conversation are
+// read about: who leaves it meanwhile is not introduced.
+type introduction struct {
+	mu           sync.Mutex
+	conversation model.ConversationID
+	seq          int64
+	left         map[model.UserID]bool
+}
+
+func (i *introduction) begin(id model.ConversationID, seq int64) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.conversation, i.seq, i.left = id, seq, map[model.UserID]bool{}
+}
+
+func (i *introduction) end() { i.begin(0, 0) }
+
+func (i *introduction) leave(user model.UserID, id model.ConversationID, seq int64) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.conversation == id && seq > i.seq {
+		i.left[user] = true
+	}
+}
+
+func (i *introduction) hasLeft(user model.UserID) bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.left[user]
 }
 
 func newLogFanOut(d *Delivery) *logFanOut {
@@ -172,14 +207,12 @@ func (f *logFanOut) push(ctx context.Context, m logMessage) {
 func (f *logFanOut) introduce(ctx context.Context, m logMessage, frame []byte, sessions []*Session) {
 	keys := make([]model.DeviceKey, len(sessions))
 	memberships := make([]model.MemberKey, len(sessions))
-	departures := make([]int, len(sessions))
 	for i, s := range sessions {
 		keys[i] = s.Key
 		memberships[i] = model.MemberKey{ConversationID: m.conversation, UserID: s.Key.UserID}
-		s.mu.Lock()
-		departures[i] = s.departures
-		s.mu.Unlock()
 	}
+	f.introducing.begin(m.conversation, m.seq)
+	defer f.introducing.end()
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	positions, err := f.delivery.store.LogPositionsIn(ctx, m.conversation, keys)
@@ -194,7 +227,7 @@ func (f *logFanOut) introduce(ctx context.Context, m logMessage, frame []byte, s
 	for i, s := range sessions {
 		s.mu.Lock()
 		_, member := members[memberships[i]]
-		if s.logs[m.conversation] == nil && s.state != stateClosed && (member || err != nil) && s.departures == departures[i] {
+		if s.logs[m.conversation] == nil && s.state != stateClosed && (member || err != nil) && !f.introducing.hasLeft(s.Key.UserID) {
 			acked, pinned := positions[s.Key]
 			state := s.log(m.conversation, acked)
 			if state.head = max(m.seq, acked); !pinned || acked < m.seq-1 {
@@ -244,7 +277,7 @@ func (s *Session) offerLog(id model.ConversationID, seq int64, frame, message []
 	if state == nil {
 		return // closed meanwhile
 	}
-	state.head = max(state.head, seq)
+	state.head, state.offered = max(state.head, seq), max(state.offered, seq)
 	if state.behind || seq <= state.sent {
 		return
 	}
@@ -408,20 +441,26 @@ func messagePrefix(message []byte) string {
 	return ""
 }
 
-// ForgetLog drops a conversation from the sessions of users who left it, on all nodes.
-func (d *Delivery) ForgetLog(users []model.UserID, id model.ConversationID) {
-	d.dropLog(users, id)
-	d.relay.Left(users, id)
+// ForgetLog drops a conversation from the sessions of users who left it at a
+// conversation_seq, on all nodes.
+func (d *Delivery) ForgetLog(users []model.UserID, id model.ConversationID, seq int64) {
+	d.dropLog(users, id, seq)
+	d.relay.Left(users, id, seq)
 }
 
-func (d *Delivery) dropLog(users []model.UserID, id model.ConversationID) {
+// dropLog may come late: who is back by then keeps what began after seq.
+func (d *Delivery) dropLog(users []model.UserID, id model.ConversationID, seq int64) {
 	for _, user := range users {
+		d.logs.introducing.leave(user, id, seq)
 		for _, s := range d.sessionsOf(user) {
 			s.mu.Lock()
-			delete(s.logs, id)
-			s.departures++
+			state := s.logs[id]
+			back := state != nil && (state.acked >= seq || state.offered > seq)
+			if !back {
+				delete(s.logs, id)
+				d.queue.AckedLog(s, id)
+			}
 			s.mu.Unlock()
-			d.queue.AckedLog(s, id)
 		}
 	}
 }

@@ -178,8 +178,8 @@ func (w *wired) Log(m logMessage) {
 	w.tell(func() { w.to.logs.offer(m) })
 }
 
-func (w *wired) Left(users []model.UserID, id model.ConversationID) {
-	w.tell(func() { w.to.dropLog(users, id) })
+func (w *wired) Left(users []model.UserID, id model.ConversationID, seq int64) {
+	w.tell(func() { w.to.dropLog(users, id, seq) })
 }
 
 func (w *wired) Acked(key model.DeviceKey, upTo int64, single []int64) {

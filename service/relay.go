@@ -29,7 +29,7 @@ type Relay interface {
 	Acked(key model.DeviceKey, upTo int64, single []int64)
 	AckedLog(key model.DeviceKey, p model.LogPosition)
 	Recalled(m *model.Message)
-	Left(users []model.UserID, id model.ConversationID)
+	Left(users []model.UserID, id model.ConversationID, seq int64)
 	Connected(key model.DeviceKey, connectionID string, at model.Millis)
 	Forgotten(key model.DeviceKey)
 	Revoked(user model.UserID, family model.FamilyID)
@@ -39,19 +39,19 @@ type Relay interface {
 // alone is the relay of a node that is the only one by construction (SQLite).
 type alone struct{}
 
-func (alone) Subscribe(model.UserID)                          {}
-func (alone) Unsubscribe(model.UserID, func() bool)           {}
-func (alone) Entries([]Committed)                             {}
-func (alone) Frame([]model.UserID, []byte)                    {}
-func (alone) Acked(model.DeviceKey, int64, []int64)           {}
-func (alone) Log(logMessage)                                  {}
-func (alone) AckedLog(model.DeviceKey, model.LogPosition)     {}
-func (alone) Left([]model.UserID, model.ConversationID)       {}
-func (alone) Recalled(*model.Message)                         {}
-func (alone) Connected(model.DeviceKey, string, model.Millis) {}
-func (alone) Forgotten(model.DeviceKey)                       {}
-func (alone) Revoked(model.UserID, model.FamilyID)            {}
-func (alone) Banned(model.UserID, bool)                       {}
+func (alone) Subscribe(model.UserID)                           {}
+func (alone) Unsubscribe(model.UserID, func() bool)            {}
+func (alone) Entries([]Committed)                              {}
+func (alone) Frame([]model.UserID, []byte)                     {}
+func (alone) Acked(model.DeviceKey, int64, []int64)            {}
+func (alone) Log(logMessage)                                   {}
+func (alone) AckedLog(model.DeviceKey, model.LogPosition)      {}
+func (alone) Left([]model.UserID, model.ConversationID, int64) {}
+func (alone) Recalled(*model.Message)                          {}
+func (alone) Connected(model.DeviceKey, string, model.Millis)  {}
+func (alone) Forgotten(model.DeviceKey)                        {}
+func (alone) Revoked(model.UserID, model.FamilyID)             {}
+func (alone) Banned(model.UserID, bool)                        {}
 
 // event is what travels on a channel. One user's channel carries what concerns that
 // user; the channel of all nodes carries the rest.
@@ -222,9 +222,9 @@ func (r *RedisRelay) AckedLog(key model.DeviceKey, p model.LogPosition) {
 }
 
 // Left makes other nodes forget a log conversation that users are out of.
-func (r *RedisRelay) Left(users []model.UserID, id model.ConversationID) {
+func (r *RedisRelay) Left(users []model.UserID, id model.ConversationID, seq int64) {
 	for _, user := range users {
-		r.user(user, event{Kind: "left", Conversation: id})
+		r.user(user, event{Kind: "left", Conversation: id, Seq: seq})
 	}
 }
 
@@ -451,7 +451,7 @@ func (r *RedisRelay) handle(m *redis.Message) {
 	case "acklog":
 		d.SettleLog(model.DeviceKey{UserID: e.User, DeviceID: e.Device}, model.LogPosition{ConversationID: e.Conversation, Acked: e.Seq})
 	case "left":
-		d.dropLog([]model.UserID{e.User}, e.Conversation)
+		d.dropLog([]model.UserID{e.User}, e.Conversation, e.Seq)
 	case "recall":
 		d.replace(e.Payload)
 	case "connect":

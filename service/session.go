@@ -101,8 +101,7 @@ type Session struct {
 	rounds    int                // pushes again from the mailbox since the last ack
 	pumping   bool               // queued for or in the pump
 
-	logs       map[model.ConversationID]*logState // log conversations; nil for most
-	departures int                                // from log conversations
+	logs map[model.ConversationID]*logState // log conversations; nil for most
 
 	outbox      [][]byte // waiting for the socket's buffer
 	buffered    int      // frames in the socket's buffer
