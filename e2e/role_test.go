@@ -369,13 +369,13 @@ func typingFrames(t *testing.T, s *system) {
 	group := alice.group(bob)
 	direct := alice.send(bob, "hi").Message.ConversationID
 	mine, theirs, strange := alice.openLive("phone"), bob.openLive("phone"), eve.openLive("phone")
-	any := func(f client.Frame) bool { return f.Type == "typing" }
+	isTyping := func(f client.Frame) bool { return f.Type == "typing" }
 	for _, id := range []client.ConversationID{group, direct} {
 		before := bob.conversation(id)
 		if err := alice.typing(id); err != nil {
 			t.Fatalf("typing: %v", err)
 		}
-		if f := theirs.until("typing", any); f.ConversationID != id || f.UserID != alice.id() {
+		if f := theirs.until("typing", isTyping); f.ConversationID != id || f.UserID != alice.id() {
 			t.Errorf("got %s, want typing of alice in %s", f.Raw, id)
 		}
 		if after := bob.conversation(id); after.Head != before.Head || after.Unread != before.Unread {
@@ -383,8 +383,8 @@ func typingFrames(t *testing.T, s *system) {
 		}
 		refused(t, eve.typing(id), "", http.StatusNotFound)
 	}
-	mine.none(100*time.Millisecond, "typing of one's own", any)
-	strange.none(100*time.Millisecond, "typing of strangers", any)
+	mine.none(100*time.Millisecond, "typing of one's own", isTyping)
+	strange.none(100*time.Millisecond, "typing of strangers", isTyping)
 }
 
 // logTyping: a large group is not told.
