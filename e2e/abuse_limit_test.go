@@ -18,7 +18,7 @@ const guesses = 250
 func TestAbuseGuessing(t *testing.T) {
 	t.Parallel()
 	redis := testenv.StartRedis(t)
-	settings := []string{"ACKBOX_RATE_LIMIT=on", "ACKBOX_REDIS_URL=" + redis.URL(), "ACKBOX_JWT_SECRET=" + secret, "ACKBOX_LIMIT_LOGIN=5/1h", "ACKBOX_LIMIT_LOGIN_ADDRESS=20/1h", "ACKBOX_LIMIT_REGISTER_ADDRESS=20/1h", "ACKBOX_LIMIT_REFRESH_ADDRESS=20/1h"}
+	settings := []string{"ACKBOX_RATE_LIMIT=on", "ACKBOX_REDIS_URL=" + redis.URL(), "ACKBOX_JWT_SECRET=" + secret, "ACKBOX_LIMIT_LOGIN=3/1h", "ACKBOX_LIMIT_LOGIN_ADDRESS=8/1h", "ACKBOX_LIMIT_REGISTER_ADDRESS=20/1h", "ACKBOX_LIMIT_REFRESH_ADDRESS=20/1h"}
 	behind := embedded.start(t, append(settings, "ACKBOX_TRUSTED_PROXIES=127.0.0.1")...)
 	direct := embedded.start(t, settings...)
 	bob, carol := behind.user(t), behind.user(t)

@@ -288,17 +288,17 @@ func (w *scene) try(t *testing.T, call string, r reach, role string, who *actor,
 		}
 		return answer
 	}
-	real := do(nil)
+	existing := do(nil)
 	if want.status != 0 {
-		problem, err := real.Problem()
+		problem, err := existing.Problem()
 		if err != nil || problem.Status != want.status || problem.Code != want.code {
-			t.Errorf("%s %+v as %s: got %d %.300s, want %d %s", call, r, role, real.Status, real.Body, want.status, want.code)
+			t.Errorf("%s %+v as %s: got %d %.300s, want %d %s", call, r, role, existing.Status, existing.Body, want.status, want.code)
 		}
 	}
 	if len(r.of) == 0 {
 		return
 	}
-	if got, other := told(t, real), told(t, do(r.of)); got != other {
+	if got, other := told(t, existing), told(t, do(r.of)); got != other {
 		t.Errorf("%s %+v as %s tells what exists:\n real:   %s\n absent: %s", call, r, role, got, other)
 	}
 }

