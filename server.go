@@ -219,6 +219,11 @@ func (s *server) buildCore(ctx context.Context) (err error) {
 		return err
 	}
 	s.onClose("delivery", func(context.Context) error { s.delivery.Stop(); return nil })
+	audiences, err := service.NewAudiences(s.store)
+	if err != nil {
+		return err
+	}
+	s.delivery.SetAudiences(audiences) // before the relay, which may hear of a large group's message at once
 	if s.store.Dialect() == model.MySQL && len(c.RedisURL) > 0 {
 		s.relay = service.NewRedisRelay(s.redis, s.installation, rand.Text(), c.Sharded(), s.delivery, service.RelayHooks{
 			Revoked: func(family model.FamilyID) { s.auth.Revoked(family) },
@@ -249,11 +254,6 @@ func (s *server) buildCore(ctx context.Context) (err error) {
 	if err := s.auth.LoadRevoked(ctx); err != nil {
 		return err
 	}
-	audiences, err := service.NewAudiences(s.store)
-	if err != nil {
-		return err
-	}
-	s.delivery.SetAudiences(audiences)
 	s.acker = service.NewAcker(s.store, s.delivery, c.DevicesMax, clock, s.log)
 	s.acker.LimitReceipts(c.ReceiptsMaxMembers, c.MailboxGroupLimit)
 	s.onClose("acks", s.acker.Stop)
