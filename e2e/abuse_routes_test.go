@@ -103,8 +103,9 @@ var reaches = map[string][]reach{
 	"GET /v1/devices":         {},
 	"GET /v1/mailbox":         {},
 
-	"GET /v1/users/{user_id}":              {{path: map[string]string{"user_id": absent}, as: outside(unseen)}}, // accounts are public
-	"PUT /v1/users/{user_id}/block":        {{path: map[string]string{"user_id": absent}, as: outside(unseen)}}, // only the caller's own list
+	"GET /v1/users/presence":               {{query: "user_ids=$mate", of: []string{"mate"}, as: outside(alike)}}, // left out
+	"GET /v1/users/{user_id}":              {{path: map[string]string{"user_id": absent}, as: outside(unseen)}},   // accounts are public
+	"PUT /v1/users/{user_id}/block":        {{path: map[string]string{"user_id": absent}, as: outside(unseen)}},   // only the caller's own list
 	"DELETE /v1/users/{user_id}/block":     {{path: map[string]string{"user_id": absent}, as: outside(unseen)}},
 	"PUT /v1/admin/users/{user_id}/ban":    {{of: []string{"user"}, as: map[string]verdict{"stranger": denied, "former": denied, "member": denied, "owner": denied}}},
 	"DELETE /v1/admin/users/{user_id}/ban": {{of: []string{"user"}, as: map[string]verdict{"stranger": denied, "former": denied, "member": denied, "owner": denied}}},
