@@ -2,7 +2,7 @@
 // green on a broken server proves nothing. Nothing of it is in the product: a mutant is a replacement of text in a source
 // file, which the compiler is given as an overlay (go help build, -overlay).
 //
-// Exit codes: 0 when every mutant was found and the unbroken server passed, 1 when not, 2 when it could not run (a
+// Exit codes: 0 when every suite found its mutant and passed on the unbroken server, 1 when not, 2 when it could not run (a
 // replacement that no longer fits its file, a mutant that does not compile).
 package main
 
@@ -46,12 +46,12 @@ func main() {
 		}
 		return
 	}
-	green, err := r.run(ctx, chosen, *control)
+	good, err := r.run(ctx, chosen, *control)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "mutants:", err)
 		os.Exit(2)
 	}
-	if !green {
+	if !good {
 		os.Exit(1)
 	}
 }
@@ -80,11 +80,17 @@ type runner struct {
 
 // verdict is what a suite said of a server.
 type verdict struct {
-	mutant, rule, suite string
-	red                 bool
-	why                 string // the first line that says what is wrong
-	took                time.Duration
+	mutant, suite string
+	word          string // green, RED, or NOT RUN when nothing was judged
+	why           string // the first line that says what is wrong
+	took          time.Duration
 }
+
+const (
+	green  = "green"
+	red    = "RED"
+	notRun = "NOT RUN"
+)
 
 func (r *runner) run(ctx context.Context, chosen []mutant, control bool) (good bool, err error) {
 	if r.dir, err = os.MkdirTemp("", "ackbox-mutants-"); err != nil {
@@ -99,8 +105,21 @@ func (r *runner) run(ctx context.Context, chosen []mutant, control bool) (good b
 	if err := os.MkdirAll(r.logs, 0o750); err != nil {
 		return false, fmt.Errorf("a folder for the output: %w", err)
 	}
+	if err := build(ctx, filepath.Join(r.dir, "chaos"), "./chaos/cmd/chaos"); err != nil {
+		return false, err
+	}
 	good = true
 	var table []verdict
+	judge := func(m mutant, s suite, want string) error {
+		v, err := r.try(ctx, m, s)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(r.out, "%s: %s: %s %s\n", m.name, s.name(), v.word, v.why)
+		good = good && v.word == want
+		table = append(table, v)
+		return nil
+	}
 	if control {
 		var done []string
 		for _, m := range chosen {
@@ -109,26 +128,18 @@ func (r *runner) run(ctx context.Context, chosen []mutant, control bool) (good b
 					continue
 				}
 				done = append(done, s.name())
-				v, err := r.try(ctx, mutant{name: "none", rule: "the unbroken server"}, s)
-				if err != nil {
+				if err := judge(mutant{name: "none", rule: "the unbroken server"}, s, green); err != nil {
 					return false, err
 				}
-				good = good && !v.red
-				table = append(table, v)
 			}
 		}
 	}
 	for _, m := range chosen {
-		found := false
 		for _, s := range m.suites {
-			v, err := r.try(ctx, m, s)
-			if err != nil {
+			if err := judge(m, s, red); err != nil {
 				return false, err
 			}
-			found = found || v.red
-			table = append(table, v)
 		}
-		good = good && found
 	}
 	if err := r.print(table); err != nil {
 		return false, err
@@ -138,45 +149,56 @@ func (r *runner) run(ctx context.Context, chosen []mutant, control bool) (good b
 }
 
 // try builds a mutant and runs one suite on it.
-func (r *runner) try(ctx context.Context, m mutant, s suite) (verdict, error) {
+func (r *runner) try(parent context.Context, m mutant, s suite) (verdict, error) {
+	ctx, cancel := context.WithTimeout(parent, suiteTime)
+	defer cancel()
 	overlay, err := r.overlay(m)
 	if err != nil {
 		return verdict{}, err
 	}
 	binary := filepath.Join(r.dir, m.name)
-	build := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-overlay="+overlay, "-o", binary, ".") //nolint:gosec // our own arguments
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if output, err := build.CombinedOutput(); err != nil {
-		return verdict{}, fmt.Errorf("mutant %s does not compile: %w\n%s", m.name, err, output)
+	if err := build(ctx, binary, ".", "-overlay="+overlay); err != nil {
+		return verdict{}, fmt.Errorf("mutant %s does not compile: %w", m.name, err)
 	}
-	fmt.Fprintf(r.out, "%s: %s …\n", m.name, s.name())
-	ctx, cancel := context.WithTimeout(ctx, suiteTime)
-	defer cancel()
-	cmd := s.command(ctx, overlay, binary)
+	cmd := s.command(ctx, builds{overlay: overlay, server: binary, chaos: filepath.Join(r.dir, "chaos"), left: filepath.Join(r.logs, m.name+"-"+s.file())})
 	cmd.WaitDelay = 10 * time.Second
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	var output bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &output, &output
 	start := time.Now()
 	err = cmd.Run()
-	v := verdict{mutant: m.name, rule: m.rule, suite: s.name(), took: time.Since(start)}
+	v := verdict{mutant: m.name, suite: s.name(), word: red, took: time.Since(start)}
 	if writeErr := os.WriteFile(filepath.Join(r.logs, m.name+"-"+s.file()+".log"), output.Bytes(), 0o600); writeErr != nil {
 		return verdict{}, fmt.Errorf("keep the output: %w", writeErr)
 	}
 	var exit *exec.ExitError
 	switch {
+	case parent.Err() != nil:
+		return verdict{}, fmt.Errorf("run %s: %w", s.name(), parent.Err())
 	case err == nil && s.ran(output.Bytes()):
-		return v, nil
+		v.word = green
 	case err == nil:
-		return verdict{}, fmt.Errorf("suite %s ran no test; its pattern fits nothing", s.name())
-	case errors.As(err, &exit), errors.Is(err, context.DeadlineExceeded), errors.Is(err, exec.ErrWaitDelay):
-		if bytes.Contains(output.Bytes(), []byte("[build failed]")) || exit != nil && exit.ExitCode() == 2 && s.pattern == "" {
-			return verdict{}, fmt.Errorf("suite %s could not run:\n%s", s.name(), output.Bytes())
-		}
-		v.red, v.why = true, reason(output.String())
-		return v, nil
+		v.word, v.why = notRun, "no test fits the pattern"
+	case ctx.Err() != nil:
+		v.word, v.why = notRun, "it did not end"
+	case errors.As(err, &exit) && s.judged(exit, output.Bytes()):
+		v.why = reason(output.String())
+	case errors.As(err, &exit):
+		v.word, v.why = notRun, "see its output"
+	default:
+		return verdict{}, fmt.Errorf("run %s: %w", s.name(), err)
 	}
-	return verdict{}, fmt.Errorf("run %s: %w", s.name(), err)
+	return v, nil
+}
+
+// build compiles a command of this module.
+func build(ctx context.Context, binary, pkg string, flags ...string) error {
+	cmd := exec.CommandContext(ctx, "go", append(append([]string{"build", "-buildvcs=false", "-o", binary}, flags...), pkg)...) //nolint:gosec // our own arguments
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if output, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("go build %s: %w\n%s", pkg, err, output)
+	}
+	return nil
 }
 
 // overlay writes the broken files and the list of them that the compiler wants.
@@ -223,11 +245,11 @@ func reason(output string) string {
 			_, text, _ = strings.Cut(text, ": ")
 			return shorten(text)
 		}
-		if text, found := strings.CutPrefix(line, "violation: "); found {
+		if _, text, found := strings.Cut(line, ": VIOLATION "); found { // chaos names the fault before it
 			return shorten(text)
 		}
 	}
-	return "it failed, or did not end"
+	return "it failed; see its output"
 }
 
 func shorten(text string) string {
@@ -241,11 +263,7 @@ func (r *runner) print(table []verdict) error {
 	w := tabwriter.NewWriter(r.out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "\nmutant\tsuite\tverdict\tseconds\twhat it saw")
 	for _, v := range table {
-		word := "green"
-		if v.red {
-			word = "RED"
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%.0f\t%s\n", v.mutant, v.suite, word, v.took.Seconds(), v.why)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%.0f\t%s\n", v.mutant, v.suite, v.word, v.took.Seconds(), v.why)
 	}
 	if err := w.Flush(); err != nil {
 		return fmt.Errorf("print: %w", err)
