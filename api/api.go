@@ -66,7 +66,7 @@ func New(deps Deps) (*API, error) {
 	}
 	a := &API{deps: deps, engine: gin.New(), origins: originSet(deps.AllowedOrigins), log: deps.Log, request: newRequestNames()}
 	a.engine.HandleMethodNotAllowed = true
-	a.engine.RedirectTrailingSlash = false // a redirect is no answer to a POST
+	a.engine.RedirectTrailingSlash = false                 // a redirect is no answer to a POST
 	a.engine.RemoteIPHeaders = []string{"X-Forwarded-For"} // no other: a proxy that does not set one lets it through
 	if err := a.engine.SetTrustedProxies(deps.TrustedProxies); err != nil {
 		return nil, fmt.Errorf("trusted proxies: %w", err)
@@ -87,6 +87,7 @@ func New(deps Deps) (*API, error) {
 		a.registerConversations,
 		a.registerConversationExtras,
 		a.registerReceipts,
+		a.registerDeletions,
 		a.registerGroups,
 		a.registerMutes,
 		a.registerDevices,

@@ -34,6 +34,7 @@ var frames = []struct {
 	{"conversation", reflect.TypeFor[service.ConversationEvent](), "Something about a conversation has changed: fetch it."},
 	{"typing", reflect.TypeFor[service.Typing](), "Somebody is writing. It is kept nowhere and holds for a few seconds."},
 	{"presence", reflect.TypeFor[service.PresenceFrame](), "Somebody in a direct conversation or a mailbox group with the user has come online or has gone. It may be lost: GET /v1/users/presence."},
+	{"deleted", reflect.TypeFor[service.DeletedFrame](), "I have deleted a message for me, on one of my devices: forget its content."},
 	{"ping", reflect.TypeFor[service.Ping](), "Every heartbeat_ms. A head above what the device holds means that it missed the tail: pull."},
 	{"bye", reflect.TypeFor[service.Bye](), "Before an orderly close: wait that long before connecting again."},
 }

@@ -25,6 +25,7 @@ type Message struct {
 	ReplyTo         *model.MessageID     `json:"reply_to"`
 	CreatedAt       model.Millis         `json:"created_at"`
 	RecalledAt      *model.Millis        `json:"recalled_at"`
+	DeletedForMe    bool                 `json:"deleted_for_me,omitempty" doc:"In a mailbox: I have deleted it for me, and its content is gone for me"`
 	Mentions        model.Mentions       `json:"mentions,omitempty" doc:"Whom it calls, in a group; left out when nobody"`
 	Quote           *Quote               `json:"quote,omitempty" doc:"What it replies to, as that is now; left out when it is no reply"`
 }

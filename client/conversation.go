@@ -161,6 +161,40 @@ func (s *Session) Recall(ctx context.Context, id MessageID) (Message, error) {
 	return answer.Message, err
 }
 
+// Deletion is a message that was deleted for oneself.
+type Deletion struct {
+	ID              string         `json:"id"`
+	ConversationID  ConversationID `json:"conversation_id"`
+	MessageID       MessageID      `json:"message_id"`
+	ConversationSeq int64          `json:"conversation_seq"`
+}
+
+// DeletionPage is a stretch of what was deleted.
+type DeletionPage struct {
+	Deleted []Deletion `json:"deleted"`
+	HasMore bool       `json:"has_more"`
+}
+
+// DeleteForMe deletes a message for oneself.
+func (s *Session) DeleteForMe(ctx context.Context, id MessageID) error {
+	_, err := s.Call(ctx, http.MethodDelete, "/v1/messages/"+url.PathEscape(string(id)), nil, nil)
+	return err
+}
+
+// Deleted reads what was deleted after an id (empty: from the first); limit 0 leaves it to the server.
+func (s *Session) Deleted(ctx context.Context, after string, limit int) (DeletionPage, error) {
+	query := url.Values{}
+	if after != "" {
+		query.Set("after", after)
+	}
+	if limit != 0 {
+		query.Set("limit", strconv.Itoa(limit))
+	}
+	var page DeletionPage
+	_, err := s.Call(ctx, http.MethodGet, "/v1/messages/deleted?"+query.Encode(), nil, &page)
+	return page, err
+}
+
 // Devices lists the own devices.
 func (s *Session) Devices(ctx context.Context) ([]Device, error) {
 	var answer struct {

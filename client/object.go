@@ -39,6 +39,7 @@ type Message struct {
 	ReplyTo         *MessageID     `json:"reply_to"`
 	CreatedAt       time.Time      `json:"created_at"`
 	RecalledAt      *time.Time     `json:"recalled_at"`
+	DeletedForMe    bool           `json:"deleted_for_me"`
 	Mentions        Mentions       `json:"mentions"` // nil when nobody
 	Quote           *Quote         `json:"quote"`    // nil when it is no reply
 }
@@ -129,10 +130,14 @@ type Frame struct {
 	Attempt int     `json:"attempt"`
 	Message Message `json:"message"`
 
+	// deleted
+	MessageID       MessageID `json:"message_id"`
+	ConversationSeq int64     `json:"conversation_seq"`
+
 	// synced, receipt
 	UpTo int64 `json:"up_to"`
 
-	// receipt, behind, conversation
+	// receipt, behind, conversation, deleted
 	Kind           string         `json:"kind"`
 	ConversationID ConversationID `json:"conversation_id"`
 	Event          string         `json:"event"`

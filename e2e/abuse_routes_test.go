@@ -141,6 +141,8 @@ var reaches = map[string][]reach{
 		{body: `{` + draft + `,"to_user_id":"$user","reply_to":"$whisper"}`, of: []string{"whisper"}, as: outside(alike)},
 		{body: `{"client_msg_id":"$key","conversation_id":"$group","type":"text","body":{"text":"another's key"}}`, of: []string{"group"}, as: outside(unseen)},
 	},
+	"GET /v1/messages/deleted":               {},
+	"DELETE /v1/messages/{message_id}":       onMessage("", ""),
 	"GET /v1/messages/{message_id}/receipts": append(onMessage("", ""), onMessage("cursor=1&limit=2", "")...),
 	"POST /v1/messages/{message_id}/recall":  append(onMessage("", ""), reach{as: map[string]verdict{"member": denied}}),
 

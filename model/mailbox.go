@@ -111,18 +111,22 @@ type SeqMessage struct {
 	Message *Message
 }
 
-// Mailbox reads at most limit entries after a seq, ascending, with their messages.
+// Mailbox reads at most limit entries after a seq, ascending, with their messages. Of what the user
+// has deleted for themselves the entry stays, without content: a mailbox has no holes.
 func (s *Store) Mailbox(ctx context.Context, user UserID, after int64, limit int) ([]SeqMessage, error) {
-	rows, err := s.read(ctx).Raw("SELECT b.seq, "+messageColumns+` FROM mailboxes b
-		JOIN messages m ON m.conversation_id = b.conversation_id AND m.conversation_seq = b.conversation_seq
-		WHERE b.user_id = ? AND b.seq > ? ORDER BY b.seq LIMIT ?`, user, after, limit).Rows()
+	rows, err := s.read(ctx).Raw("SELECT b.seq, d.user_id IS NOT NULL, "+messageColumns+` FROM mailboxes b
+		JOIN messages m ON m.conversation_id = b.conversation_id AND m.conversation_seq = b.conversation_seq`+withDeleted+`
+		WHERE b.user_id = ? AND b.seq > ? ORDER BY b.seq LIMIT ?`, user, user, after, limit).Rows()
 	if err != nil {
 		return nil, fmt.Errorf("read mailbox: %w", err)
 	}
 	var messages []*Message
 	list, err := scanAll(rows, func(r *sql.Rows) (e SeqMessage, err error) {
 		e.Message = new(Message)
-		err = r.Scan(append([]any{&e.Seq}, e.Message.targets()...)...)
+		var deleted bool
+		if err = r.Scan(append([]any{&e.Seq, &deleted}, e.Message.targets()...)...); deleted {
+			e.Message.deleteForMe()
+		}
 		messages = append(messages, e.Message)
 		return e, err
 	})
@@ -233,9 +237,17 @@ type Pending struct {
 }
 
 // PendingByConversation counts the entries after a seq by conversation, without
-// the user's own messages.
+// the user's own messages and without those that they have deleted for themselves.
 func (s *Store) PendingByConversation(ctx context.Context, user UserID, after int64, limit int) ([]Pending, error) {
-	rows, err := s.read(ctx).Raw("SELECT conversation_id, COUNT(CASE WHEN sender_id <> user_id THEN 1 END) FROM mailboxes WHERE user_id = ? AND seq > ? GROUP BY conversation_id ORDER BY MAX(seq) DESC LIMIT ?", user, after, limit).Rows()
+	some, err := s.hasDeleted(ctx, user)
+	if err != nil {
+		return nil, err
+	}
+	query, args := "SELECT m.conversation_id, COUNT(CASE WHEN m.sender_id <> m.user_id THEN 1 END) FROM mailboxes m", []any{}
+	if some {
+		query, args = "SELECT m.conversation_id, COUNT(CASE WHEN m.sender_id <> m.user_id AND d.user_id IS NULL THEN 1 END) FROM mailboxes m"+withDeleted, []any{user}
+	}
+	rows, err := s.read(ctx).Raw(query+" WHERE m.user_id = ? AND m.seq > ? GROUP BY m.conversation_id ORDER BY MAX(m.seq) DESC LIMIT ?", append(args, user, after, limit)...).Rows()
 	if err != nil {
 		return nil, fmt.Errorf("count pending entries: %w", err)
 	}

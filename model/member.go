@@ -305,7 +305,7 @@ func (s *Store) Views(ctx context.Context, user UserID, cursor ListCursor, only 
 // fillView adds the last message and the unread count. Unread is counted from
 // positions, so it cannot drift.
 func (s *Store) fillView(ctx context.Context, v *View) error {
-	last, err := s.History(ctx, v.Conversation.ID, v.SeesAfter(&v.Conversation), 0, v.Head, false, 1)
+	last, err := s.HistoryFor(ctx, v.UserID, v.Conversation.ID, v.SeesAfter(&v.Conversation), 0, v.Head, false, 1)
 	if err != nil {
 		return err
 	}
@@ -313,8 +313,8 @@ func (s *Store) fillView(ctx context.Context, v *View) error {
 		v.Last = last[0]
 	}
 	from := max(v.ReadSeq, v.JoinedSeq)
-	if err := s.read(ctx).Raw("SELECT COUNT(*) FROM messages WHERE conversation_id = ? AND conversation_seq > ? AND conversation_seq <= ? AND sender_id <> ?", v.Conversation.ID, from, v.Head, v.UserID).Row().Scan(&v.Unread); err != nil {
-		return fmt.Errorf("count unread: %w", err)
+	if v.Unread, err = s.countUnread(ctx, v.Conversation.ID, v.UserID, from, v.Head); err != nil {
+		return err
 	}
 	if v.Kind == Group && v.Unread > 0 {
 		v.UnreadMentions, err = s.unreadMentions(ctx, v.Conversation.ID, v.UserID, from, v.Head)

@@ -42,8 +42,9 @@ type Message struct {
 	CreatedAt       Millis         `json:"created_at"`
 	RecalledAt      Millis         `json:"recalled_at"`
 	Mentions        Mentions       `json:"mentions,omitempty"`
-	Quote           *Quote         `json:"quote,omitempty"` // of what ReplyTo names; not kept, FillQuotes reads it
-	SenderSeq       int64          `json:"-"`               // its seq in the sender's own mailbox; 0 in a log conversation
+	Quote           *Quote         `json:"quote,omitempty"`          // of what ReplyTo names; not kept, FillQuotes reads it
+	DeletedForMe    bool           `json:"deleted_for_me,omitempty"` // by the user whose mailbox was read: without content
+	SenderSeq       int64          `json:"-"`                        // its seq in the sender's own mailbox; 0 in a log conversation
 }
 
 // AppendJSON appends the message as the contract shows it. It is written by hand
@@ -82,6 +83,9 @@ func (m *Message) AppendJSON(b []byte) []byte {
 		b = append(b, `,"recalled_at":"`...)
 		b = m.RecalledAt.Time().AppendFormat(b, TimeFormat)
 		b = append(b, '"')
+	}
+	if m.DeletedForMe {
+		b = append(b, `,"deleted_for_me":true`...)
 	}
 	if len(m.Mentions) > 0 {
 		b = append(b, `,"mentions":`...)
@@ -306,14 +310,19 @@ func (s *Store) MessageByID(ctx context.Context, id MessageID) (*Message, error)
 // History is a page of a conversation: ascending after a conversation_seq, or
 // descending before one. before 0 means from the newest.
 func (s *Store) History(ctx context.Context, id ConversationID, after, before, upTo int64, ascending bool, limit int) ([]*Message, error) {
-	query := "SELECT " + messageColumns + " FROM messages m WHERE m.conversation_id = ? AND m.conversation_seq > ? AND m.conversation_seq < ? ORDER BY m.conversation_seq"
+	return s.HistoryFor(ctx, 0, id, after, before, upTo, ascending, limit)
+}
+
+// HistoryFor is History without what a user has deleted for themselves.
+func (s *Store) HistoryFor(ctx context.Context, user UserID, id ConversationID, after, before, upTo int64, ascending bool, limit int) ([]*Message, error) {
+	query := "SELECT " + messageColumns + " FROM messages m" + withDeleted + " WHERE m.conversation_id = ? AND m.conversation_seq > ? AND m.conversation_seq < ? AND d.user_id IS NULL ORDER BY m.conversation_seq"
 	if !ascending {
 		query += " DESC"
 	}
 	if before == 0 || before > upTo+1 {
 		before = upTo + 1
 	}
-	rows, err := s.read(ctx).Raw(query+" LIMIT ?", id, after, before, limit).Rows()
+	rows, err := s.read(ctx).Raw(query+" LIMIT ?", user, id, after, before, limit).Rows()
 	if err != nil {
 		return nil, fmt.Errorf("read history: %w", err)
 	}

@@ -67,7 +67,7 @@ func EmptyQuote(message []byte, gone func(id string) bool) []byte {
 // quotes says whether the message shows what it answers: a recalled one has no content of
 // any kind, and a recall only names its target.
 func (m *Message) quotes() bool {
-	return m.ReplyTo != 0 && m.RecalledAt == 0 && m.Type != TypeRecall
+	return m.ReplyTo != 0 && m.RecalledAt == 0 && !m.DeletedForMe && m.Type != TypeRecall
 }
 
 // FillQuotes gives replies the quotes of what they answer, as it is now. Without replies in the

@@ -237,7 +237,7 @@ func (c *Conversations) History(ctx context.Context, me model.UserID, id model.C
 	if before != nil {
 		to = max(*before, 1)
 	}
-	list, err = c.store.History(ctx, id, from, to, conversation.Head, ascending, limit+1)
+	list, err = c.store.HistoryFor(ctx, me, id, from, to, conversation.Head, ascending, limit+1)
 	if err != nil {
 		return nil, 0, false, err
 	}

@@ -78,6 +78,14 @@ type PresenceFrame struct {
 	LastSeenAt model.Millis `json:"last_seen_at"`
 }
 
+// DeletedFrame says that the user has deleted a message for themselves, on another device.
+type DeletedFrame struct {
+	Type            string               `json:"type" enum:"deleted"`
+	ConversationID  model.ConversationID `json:"conversation_id"`
+	MessageID       model.MessageID      `json:"message_id"`
+	ConversationSeq int64                `json:"conversation_seq"`
+}
+
 // Ping comes every heartbeat: a head above what the device holds means it missed the tail.
 type Ping struct {
 	Type string       `json:"type" enum:"ping"`
