@@ -37,7 +37,8 @@ type Sums struct {
 	SendRecovery     []time.Duration `json:"send_recovery_ns"`
 	DeliveryRecovery []time.Duration `json:"delivery_recovery_ns"`
 	// Longest delay from a send's answer to the push, of deliveries that a fault touched and of those that none did.
-	SlowestUnder, SlowestClear time.Duration
+	SlowestUnder time.Duration `json:"slowest_under_ns"`
+	SlowestClear time.Duration `json:"slowest_clear_ns"`
 }
 
 func (s *Sums) add(result verify.Result, took recovery) {
