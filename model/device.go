@@ -216,6 +216,28 @@ func (s *Store) LogHeads(ctx context.Context, key DeviceKey) ([]LogHead, error) 
 	})
 }
 
+// LogMembership is a user's part in a log conversation.
+type LogMembership struct {
+	UserID         UserID
+	ConversationID ConversationID
+	JoinedSeq      int64
+	Head           int64 // of the conversation
+}
+
+// LogMemberships reads those of at most 500 users, by user and conversation.
+func (s *Store) LogMemberships(ctx context.Context, users []UserID) ([]LogMembership, error) {
+	rows, err := s.read(ctx).Raw(`SELECT p.user_id, c.id, p.joined_seq, c.head
+		FROM members p JOIN conversations c ON c.id = p.conversation_id
+		WHERE p.user_id IN ? AND p.left_seq = 0 AND c.delivery = 'log' AND c.dissolved_at = 0 ORDER BY p.user_id, c.id`, users).Rows()
+	if err != nil {
+		return nil, fmt.Errorf("read memberships of log conversations: %w", err)
+	}
+	return scanAll(rows, func(r *sql.Rows) (m LogMembership, err error) {
+		err = r.Scan(&m.UserID, &m.ConversationID, &m.JoinedSeq, &m.Head)
+		return m, err
+	})
+}
+
 // DeviceLogPosition is a device's position in one log conversation.
 type DeviceLogPosition struct {
 	Key DeviceKey

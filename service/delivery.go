@@ -43,7 +43,8 @@ type Delivery struct {
 	stop  context.CancelFunc
 	ctx   context.Context // of the pumps: ends with Stop
 
-	logs *logFanOut
+	logs  *logFanOut
+	stale atomic.Int32 // sweeps that still look at the memberships in log conversations
 
 	database        model.Identity // at the last sweep; only the sweep uses it
 	databaseChanged func()

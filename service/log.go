@@ -355,6 +355,91 @@ func (d *Delivery) retryLog(push Due) {
 	}
 }
 
+// staleLogs is how many sweeps look at the memberships after word of them may have been lost: the
+// second one sees who left while the first one read.
+const staleLogs = 2
+
+// maxLogs bounds the log conversations of one session; those beyond are heard of by history alone.
+const maxLogs = 1_000
+
+// LogsMissed notes that word of other nodes' joins and leaves may have been lost: the next sweeps
+// read who belongs to which log conversation.
+func (d *Delivery) LogsMissed() { d.stale.Store(staleLogs) }
+
+// refreshLogs compares the log conversations that sessions know with the memberships.
+func (d *Delivery) refreshLogs(ctx context.Context) error {
+	if d.stale.Load() == 0 {
+		return nil
+	}
+	d.stale.Add(-1)
+	known := map[*Session]map[model.ConversationID]*logState{} // before the read: what is newer stays
+	byUser := map[model.UserID][]*Session{}
+	d.each(func(s *Session) {
+		s.mu.Lock()
+		known[s] = maps.Clone(s.logs)
+		s.mu.Unlock()
+		byUser[s.Key.UserID] = append(byUser[s.Key.UserID], s)
+	})
+	for part := range slices.Chunk(slices.Sorted(maps.Keys(byUser)), 500) {
+		memberships, err := d.store.LogMemberships(ctx, part)
+		if err != nil {
+			d.LogsMissed()
+			return err
+		}
+		var keys []model.DeviceKey
+		heads := map[model.MemberKey]model.LogMembership{}
+		for _, m := range memberships {
+			heads[model.MemberKey{ConversationID: m.ConversationID, UserID: m.UserID}] = m
+		}
+		for _, user := range part {
+			for _, s := range byUser[user] {
+				s.mu.Lock()
+				for id, state := range s.logs {
+					if _, member := heads[model.MemberKey{ConversationID: id, UserID: user}]; !member && known[s][id] == state {
+						delete(s.logs, id)
+						d.queue.AckedLog(s, id)
+					}
+				}
+				s.mu.Unlock()
+				keys = append(keys, s.Key)
+			}
+		}
+		if err := d.meetLogs(ctx, byUser, keys, memberships); err != nil {
+			d.LogsMissed()
+			return err
+		}
+	}
+	return nil
+}
+
+// meetLogs makes the states of log conversations that sessions have not heard of: their clients pull.
+func (d *Delivery) meetLogs(ctx context.Context, byUser map[model.UserID][]*Session, keys []model.DeviceKey, memberships []model.LogMembership) error {
+	pinned := map[logKey]int64{}
+	for part := range slices.Chunk(keys, 500) {
+		positions, err := d.store.LogPositions(ctx, part)
+		if err != nil {
+			return err
+		}
+		for _, p := range positions {
+			pinned[logKey{p.Key, p.ConversationID}] = p.Acked
+		}
+	}
+	for _, m := range memberships {
+		for _, s := range byUser[m.UserID] {
+			s.mu.Lock()
+			if s.logs[m.ConversationID] == nil && len(s.logs) < maxLogs && s.state != stateClosed {
+				metrics.repairs.Inc()
+				state := s.log(m.ConversationID, max(m.JoinedSeq, pinned[logKey{s.Key, m.ConversationID}]))
+				if state.head = max(m.Head, state.acked); state.head > state.acked {
+					s.logBehind(m.ConversationID, state)
+				}
+			}
+			s.mu.Unlock()
+		}
+	}
+	return nil
+}
+
 // sweepLogs compares the log conversations that sessions know with what they were sent and
 // with what their devices have acked on other nodes. What was missing at the sweep before as
 // well is lost; what is younger may be on its way.

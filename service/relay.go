@@ -57,7 +57,7 @@ func (alone) Banned(model.UserID, bool)                        {}
 // user; the channel of all nodes carries the rest.
 type event struct {
 	Node         string               `json:"n"`
-	Kind         string               `json:"k"` // entry, frame, log, ack, acklog, left, recall, connect, forget, revoke, ban, unban, join
+	Kind         string               `json:"k"` // entry, frame, log, ack, acklog, left, recall, connect, forget, revoke, ban, unban, lost, join
 	User         model.UserID         `json:"u,omitzero"`
 	Device       model.DeviceID       `json:"d,omitempty"`
 	Connection   string               `json:"c,omitempty"`
@@ -80,7 +80,8 @@ const (
 type RelayHooks struct {
 	Revoked func(family model.FamilyID)
 	Banned  func(user model.UserID, banned bool)
-	// Resubscribed is called after a break of the subscription: events may be missing.
+	// Resubscribed is called after a break of the subscription, this node's or another's way of
+	// publishing: events may be missing.
 	Resubscribed func()
 }
 
@@ -95,6 +96,7 @@ type RedisRelay struct {
 	hooks    RelayHooks
 	log      *slog.Logger
 	peers    atomic.Int64
+	lost     atomic.Bool // events that other nodes will not hear
 	queue    *batcher[published]
 
 	parts  []*relayPart
@@ -187,6 +189,7 @@ func (r *RedisRelay) put(channel string, e event) {
 	e.Node = r.node
 	if r.queue.put(published{channel, e}) != nil {
 		metrics.relayDropped.Inc()
+		r.lost.Store(true)
 	}
 }
 
@@ -286,7 +289,11 @@ func (r *RedisRelay) publish(batch []published) {
 	if _, err := pipe.Exec(ctx); err != nil {
 		metrics.redisErrors.Inc()
 		metrics.relayDropped.Add(float64(len(batch)))
+		r.lost.Store(true)
 		return
+	}
+	if r.lost.CompareAndSwap(true, false) { // the others have not heard all of this node
+		r.put(r.nodes(0), event{Kind: "lost"})
 	}
 	metrics.relayPublished.Add(float64(len(batch)))
 }
@@ -385,6 +392,7 @@ func (r *RedisRelay) read(ctx context.Context, part *relayPart) {
 				return
 			}
 			broken = true
+			r.delivery.LogsMissed()
 			if pause(ctx, 200*time.Millisecond) != nil {
 				return
 			}
@@ -402,6 +410,7 @@ func (r *RedisRelay) read(ctx context.Context, part *relayPart) {
 				r.renew(ctx, part)
 			case broken && (m.Kind == "subscribe" || m.Kind == "ssubscribe"):
 				broken = false
+				r.delivery.LogsMissed()
 				r.hooks.Resubscribed()
 			}
 		case *redis.Message:
@@ -468,6 +477,9 @@ func (r *RedisRelay) handle(m *redis.Message) {
 		if e.Kind == "ban" {
 			d.Kick(e.User, func(*Session) bool { return true }, CloseBanned, "the account is banned")
 		}
+	case "lost":
+		d.LogsMissed()
+		r.hooks.Resubscribed()
 	case "join":
 		r.peers.CompareAndSwap(0, 1) // the leases say how many; until they are read, publish
 	}

@@ -138,6 +138,9 @@ func (d *Delivery) Sweep(ctx context.Context) error {
 			}
 		}
 	}
+	if err := d.refreshLogs(ctx); err != nil {
+		return err
+	}
 	return d.sweepLogs(ctx)
 }
 
