@@ -176,18 +176,21 @@ func (m *Messages) refusal(audience *model.Audience, d Draft) error {
 // checkReply is CodeNotFound unless the sender sees the message in this conversation. Who
 // is no member any more is left to MaySend.
 func (m *Messages) checkReply(ctx context.Context, sender model.UserID, conversation model.ConversationID, to model.MessageID) error {
-	target, err := m.store.MessageByID(ctx, to)
+	member, err := m.store.MemberOf(ctx, conversation, sender)
+	if model.CodeOf(err) == model.CodeNotFound {
+		return nil // and learns nothing of the message
+	}
 	if err != nil {
 		return err
 	}
-	member, err := m.store.MemberOf(ctx, conversation, sender)
-	if err != nil && model.CodeOf(err) != model.CodeNotFound {
+	target, err := m.store.MessageByID(ctx, to)
+	if err != nil {
 		return err
 	}
 	if target.ConversationID != conversation {
 		return model.NotFound("message")
 	}
-	if member == nil || target.ConversationSeq > member.JoinedSeq {
+	if target.ConversationSeq > member.JoinedSeq {
 		return nil
 	}
 	c, err := m.store.ConversationByID(ctx, conversation)

@@ -159,6 +159,15 @@ func TestSendRefuses(t *testing.T) {
 			t.Errorf("%s: %v, want %s", name, err, bad.code)
 		}
 	}
+	// A stranger learns neither of a conversation nor of its messages.
+	for _, conversation := range []model.ConversationID{first.Message.ConversationID, 404} {
+		for _, target := range []model.MessageID{0, first.Message.ID, 404} {
+			d := Draft{Sender: c, ClientMsgID: "k", Conversation: conversation, ReplyTo: target, Type: model.TypeText, Body: `{"text":"hi"}`}
+			if _, err := m.Send(within(t), d); err == nil || err.Error() != model.NotFound("conversation").Error() {
+				t.Errorf("a stranger who replies to %d in %d: %v", target, conversation, err)
+			}
+		}
+	}
 	once(t, wholeMailbox(t, n.store, b), 1)
 	reply := hi(a, b, "k")
 	reply.ReplyTo = first.Message.ID
