@@ -35,6 +35,7 @@ func (r repeated) Error() string { return "message " + r.first.String() + " has 
 // CodeKeyReused.
 func (w *Writer) Found(ctx context.Context, msg *model.Message, hash []byte, found func(tx *model.Store) error, change func(tx *model.Store, c *model.Conversation) error) (Committed, error) {
 	key := model.SendKey{SenderID: msg.SenderID, ClientMsgID: msg.ClientMsgID, ContentHash: hash}
+	msg.ClientMsgID = "" // the message is the server's own: what keeps the key is its record
 	return w.change(ctx, msg, func(tx *model.Store) error {
 		if key.ClientMsgID == "" {
 			return found(tx)

@@ -53,6 +53,15 @@ func (a *Audiences) Refresh(ctx context.Context, id model.ConversationID) (*mode
 	return audience, nil
 }
 
+// large is the cached audience, perhaps an old one, of a conversation that is known to be a log, which
+// it stays; else nil. It spares reading thousands of members for each of them who reads or writes.
+func (a *Audiences) large(id model.ConversationID) *model.Audience {
+	if audience, ok := a.cache.Get(id); ok && audience.Delivery == model.DeliveryLog {
+		return audience
+	}
+	return nil
+}
+
 // Put remembers an audience.
 func (a *Audiences) Put(audience *model.Audience) { a.cache.Add(audience.ConversationID, audience) }
 
@@ -279,6 +288,9 @@ func (c *Conversations) Prefer(ctx context.Context, me model.UserID, id model.Co
 // Typing tells the others that I am writing, and keeps nothing. In a log conversation it
 // tells nobody: a large group does not want to know.
 func (c *Conversations) Typing(ctx context.Context, me model.UserID, id model.ConversationID) error {
+	if large := c.audiences.large(id); large != nil && large.MaySend(me, model.MillisOf(c.clock())) == nil {
+		return nil
+	}
 	audience, err := c.audiences.Refresh(ctx, id)
 	if err != nil {
 		return err
@@ -300,9 +312,11 @@ func (c *Conversations) Read(ctx context.Context, me model.UserID, id model.Conv
 	if err != nil || !moved {
 		return readSeq, err
 	}
-	audience, err := c.audiences.Refresh(ctx, id) // who left must not hear of it
-	if err != nil {
-		return readSeq, err
+	audience := c.audiences.large(id)
+	if audience == nil {
+		if audience, err = c.audiences.Refresh(ctx, id); err != nil { // who left must not hear of it
+			return readSeq, err
+		}
 	}
 	hear := audience.Members
 	if audience.Delivery == model.DeliveryLog || (audience.Kind == model.Group && len(audience.Members) > c.receiptsMax) { // large: only my other devices
