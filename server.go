@@ -125,6 +125,13 @@ func (s *server) openStore(ctx context.Context) (err error) {
 		return err
 	}
 	s.onClose("store", func(context.Context) error { return s.store.Close() })
+	pools, err := s.store.Pools()
+	if err != nil {
+		return err
+	}
+	for name, pool := range pools {
+		s.registry.MustRegister(collectors.NewDBStatsCollector(pool, name))
+	}
 	if err := s.store.Migrate(ctx); err != nil {
 		return err
 	}

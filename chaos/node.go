@@ -19,6 +19,8 @@ import (
 const (
 	// readyPatience covers migrations and a recovering database on a busy machine.
 	readyPatience = 90 * time.Second
+	// metricsPatience is for one read of a node's metrics.
+	metricsPatience = 10 * time.Second
 	// stopPatience is twice the 10 s in which a node promises to end.
 	stopPatience = 20 * time.Second
 )
@@ -27,10 +29,11 @@ const (
 type Node struct {
 	Name string
 	URL  string // http://127.0.0.1:port
+	Ops  string // the same of its admin listener
 
 	bin, dir, log string
 	env           []string
-	port          *instance.Port
+	port, admin   *instance.Port
 	process       *instance.Process
 }
 
@@ -40,16 +43,20 @@ func newNode(bin, dir, log, name string, settings []string) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &Node{Name: name, URL: "http://" + port.Addr(), bin: bin, dir: dir, log: log, port: port}
+	admin, err := instance.ReservePort()
+	if err != nil {
+		return nil, errors.Join(err, port.Release())
+	}
+	n := &Node{Name: name, URL: "http://" + port.Addr(), Ops: "http://" + admin.Addr(), bin: bin, dir: dir, log: log, port: port, admin: admin}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, errors.Join(fmt.Errorf("folder of %s: %w", name, err), port.Release())
+		return nil, errors.Join(fmt.Errorf("folder of %s: %w", name, err), port.Release(), admin.Release())
 	}
 	for _, variable := range os.Environ() {
 		if !strings.HasPrefix(variable, "ACKBOX_") {
 			n.env = append(n.env, variable)
 		}
 	}
-	n.env = append(n.env, "ACKBOX_HTTP_ADDR="+port.Addr(), "ACKBOX_DATA_DIR="+filepath.Join(dir, "data"))
+	n.env = append(n.env, "ACKBOX_HTTP_ADDR="+port.Addr(), "ACKBOX_ADMIN_ADDR="+admin.Addr(), "ACKBOX_DATA_DIR="+filepath.Join(dir, "data"))
 	n.env = append(n.env, settings...) // the last one of a name counts
 	return n, nil
 }
@@ -101,6 +108,29 @@ func (n *Node) ready(ctx context.Context) error {
 	return nil
 }
 
+// Collect makes the node collect its garbage, so that its heap says what it keeps.
+func (n *Node) Collect(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, metricsPatience)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, n.Ops+"/debug/pprof/heap?gc=1", http.NoBody)
+	if err != nil {
+		return fmt.Errorf("collect garbage: %w", err)
+	}
+	request.Close = true
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return fmt.Errorf("collect garbage: %w", err)
+	}
+	defer response.Body.Close()
+	if _, err := io.Copy(io.Discard, response.Body); err != nil {
+		return fmt.Errorf("collect garbage of %s: %w", n.Name, err)
+	}
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("collect garbage of %s: %s", n.Name, response.Status)
+	}
+	return nil
+}
+
 // Kill ends the process with SIGKILL and waits until it is gone.
 func (n *Node) Kill() error { return n.process.Kill() }
 
@@ -123,5 +153,5 @@ func (n *Node) close() error {
 	if n.process != nil {
 		err = n.process.Kill()
 	}
-	return errors.Join(err, n.port.Release())
+	return errors.Join(err, n.port.Release(), n.admin.Release())
 }

@@ -80,7 +80,8 @@ type run struct {
 	deadline   time.Time // zero: none
 	state      State
 	deployment *Deployment
-	deadlocks  int // of the database, when the last round ended
+	deadlocks  int             // of the database, when the last round ended
+	idle       []verify.Sample // what each node used before the first clients came
 }
 
 func (r *run) say(format string, args ...any) {
@@ -108,6 +109,9 @@ func (r *run) all(ctx context.Context) (broken string, err error) {
 		return "", err
 	}
 	defer func() { err = errors.Join(err, r.deployment.Close()) }()
+	if r.idle, err = r.usage().Samples(ctx); err != nil {
+		return "", err
+	}
 	r.say("%d nodes are ready; seed %d, %d of %d cycles done", len(r.deployment.Nodes), r.state.Seed, r.state.Sums.Cycles, r.Cycles)
 	for r.state.Sums.Cycles < r.Cycles && !r.over() && broken == "" {
 		if broken, err = r.round(ctx, min(r.Every, r.Cycles-r.state.Sums.Cycles)); err != nil {
@@ -208,7 +212,12 @@ func (r *run) round(ctx context.Context, n int) (broken string, err error) {
 	r.deadlocks = deadlocks
 	events := recorder.Events()
 	result := verify.Check(verify.Run{Events: events, Tables: tables, Limits: r.fault.Limits})
-	result.Violations = append(result.Violations, r.crashes()...)
+	load.Close()
+	grown, err := r.grown(ctx)
+	if err != nil {
+		return "", err
+	}
+	result.Violations = append(append(result.Violations, r.crashes()...), grown...)
 	r.state.Sums.Cycles += n
 	r.state.Sums.Sending += sending
 	r.state.Sums.add(result, recovered(events, blows))
@@ -251,6 +260,29 @@ func (r *run) cycle(ctx context.Context, random *rand.Rand, recorder *verify.Rec
 	err = r.fault.Strike(ctx, s)
 	end()
 	return b, err
+}
+
+// usage reads what the nodes use.
+func (r *run) usage() verify.Usage {
+	u := verify.Usage{Timeout: metricsPatience}
+	for _, node := range r.deployment.Nodes {
+		u.Pages = append(u.Pages, node.Ops+"/metrics")
+	}
+	return u
+}
+
+// grown is what nodes without clients have kept beyond what they had before the first ones came.
+func (r *run) grown(ctx context.Context) ([]verify.Violation, error) {
+	for _, node := range r.deployment.Nodes {
+		if err := node.Collect(ctx); err != nil {
+			return nil, err
+		}
+	}
+	growth, err := r.usage().Growth(ctx, r.idle)
+	if err != nil {
+		return nil, fmt.Errorf("what the nodes keep: %w", err)
+	}
+	return verify.Check(verify.Run{Resources: growth}).Violations, nil
 }
 
 // crashes are the panics and data races in the nodes' logs, each a broken promise of its own.

@@ -222,6 +222,22 @@ func (s *Store) Close() error {
 	return errors.Join(closeGorm(s.reader), closeGorm(s.writer))
 }
 
+// Pools are the connection pools by name, for their figures.
+func (s *Store) Pools() (map[string]*sql.DB, error) {
+	pools := map[string]*sql.DB{}
+	for name, db := range map[string]*gorm.DB{"write": s.writer, "read": s.reader} {
+		if s.dialect == MySQL {
+			name = "all" // one pool for both
+		}
+		pool, err := db.DB()
+		if err != nil {
+			return nil, fmt.Errorf("pool: %w", err)
+		}
+		pools[name] = pool
+	}
+	return pools, nil
+}
+
 // Dialect says which database this is.
 func (s *Store) Dialect() Dialect { return s.dialect }
 

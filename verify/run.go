@@ -86,7 +86,8 @@ func (r *run) all(ctx context.Context) error {
 	if err := r.people(ctx); err != nil {
 		return err
 	}
-	begin, err := r.samples(ctx)
+	usage := Usage{r.o.Metrics, r.o.AdminToken, r.o.Timeout}
+	begin, err := usage.Samples(ctx)
 	if err != nil {
 		return err
 	}
@@ -105,7 +106,7 @@ func (r *run) all(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("what is stored could not be read, so there is no verdict: %w", err)
 	}
-	growth, err := r.growth(ctx, begin)
+	growth, err := usage.Growth(ctx, begin)
 	if err != nil {
 		return err
 	}

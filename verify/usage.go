@@ -25,11 +25,18 @@ var figures = map[string]func(*Sample) *int64{
 	"go_memstats_heap_inuse_bytes": func(s *Sample) *int64 { return &s.Heap },
 }
 
-// samples reads what the nodes use; nothing when no metrics pages were given.
-func (r *run) samples(ctx context.Context) ([]Sample, error) {
+// Usage reads what nodes use from their metrics pages, in Prometheus' text format.
+type Usage struct {
+	Pages   []string      // whole addresses
+	Token   string        // a bearer token, or ""
+	Timeout time.Duration // of one read
+}
+
+// Samples reads all pages.
+func (u Usage) Samples(ctx context.Context) ([]Sample, error) {
 	var all []Sample
-	for _, page := range r.o.Metrics {
-		s, err := readSample(ctx, page, r.o.AdminToken, r.o.Timeout)
+	for _, page := range u.Pages {
+		s, err := readSample(ctx, page, u.Token, u.Timeout)
 		if err != nil {
 			return nil, fmt.Errorf("the metrics of a node could not be read: %w", err)
 		}
@@ -38,16 +45,16 @@ func (r *run) samples(ctx context.Context) ([]Sample, error) {
 	return all, nil
 }
 
-// growth compares what the nodes use with what they used, giving them some time.
-func (r *run) growth(ctx context.Context, begin []Sample) ([]Growth, error) {
+// Growth compares what the nodes use with what they used, giving them ten seconds to get there.
+func (u Usage) Growth(ctx context.Context, begin []Sample) ([]Growth, error) {
 	var list []Growth
 	for n := 0; ; n++ {
-		end, err := r.samples(ctx)
+		end, err := u.Samples(ctx)
 		if err != nil {
 			return nil, err
 		}
 		list = list[:0]
-		for i, page := range r.o.Metrics {
+		for i, page := range u.Pages {
 			list = append(list, Growth{page, begin[i], end[i]})
 		}
 		if n >= calmTries || Check(Run{Resources: list}).OK() {
