@@ -66,8 +66,10 @@ func messagesFromStrangers(t *testing.T, s *system) {
 	refused(t, err, "validation_failed", http.StatusUnprocessableEntity)
 
 	stranger.notAccepted(bob)
+	_, _, err = stranger.CreateGroup(within(t, patience), "round the corner", bob.id())
+	refused(t, err, "not_accepting", http.StatusForbidden)
 	if n := stranger.conversationsOf(); n != 0 {
-		t.Errorf("a refused message made %d conversations", n)
+		t.Errorf("refused messages and a refused group made %d conversations", n)
 	}
 	earlier.send(bob, "after: it was begun") // and again, from what is cached
 	earlier.send(bob, "and again")

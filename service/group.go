@@ -61,7 +61,7 @@ func (n notice) body() model.JSON {
 // Create makes a group of its owner and some members, at most MaxMembersAdd. A key (1 to 64
 // visible ASCII characters, "" for none) makes it happen once: the same key and content again
 // answers the first group, and repeated. Errors: CodeValidation; CodeNotFound when a user does not exist;
-// CodeKeyReused.
+// CodeNotAccepting; CodeKeyReused.
 func (g *Groups) Create(ctx context.Context, owner model.UserID, key, name string, users []model.UserID) (group *model.View, again bool, err error) {
 	if key != "" && !model.ValidClientMsgID(key) {
 		return nil, false, model.Invalid("header.Idempotency-Key", "want 1 to 64 visible ASCII characters, such as a UUID", key)
@@ -87,6 +87,9 @@ func (g *Groups) Create(ctx context.Context, owner model.UserID, key, name strin
 	done, err := g.writer.Found(ctx, msg, hash[:16], func(tx *model.Store) error {
 		return tx.InsertGroup(ctx, c)
 	}, func(tx *model.Store, c *model.Conversation) error {
+		if err := mayBring(ctx, tx, owner, users); err != nil {
+			return err
+		}
 		if err := tx.PutMembers(ctx, c.ID, []model.UserID{owner}, model.RoleOwner, 0, now); err != nil {
 			return err
 		}
@@ -156,6 +159,16 @@ func (g *Groups) others(ctx context.Context, me model.UserID, users []model.User
 		return nil, model.NotFound("user")
 	}
 	return users, nil
+}
+
+// mayBring is CodeNotAccepting when one of the users does not let me bring them into a group: a group
+// would be a way around their block, or around their taking messages from contacts only.
+func mayBring(ctx context.Context, tx *model.Store, me model.UserID, users []model.UserID) error {
+	unwilling, err := tx.Unwilling(ctx, me, users)
+	if err == nil && len(unwilling) > 0 {
+		err = model.NewError(model.CodeNotAccepting, "user %s does not let you bring them into a group", unwilling[0])
+	}
+	return err
 }
 
 func (g *Groups) checkSize(n int) error {
@@ -321,7 +334,7 @@ func (g *Groups) Members(ctx context.Context, me model.UserID, id model.Conversa
 }
 
 // Add brings users in; those who belong already stay as they are. They see what comes from the
-// notice on.
+// notice on. CodeNotAccepting when one of them does not let me.
 func (g *Groups) Add(ctx context.Context, me model.UserID, id model.ConversationID, users []model.UserID) error {
 	users, err := g.others(ctx, me, users)
 	if err != nil {
@@ -342,6 +355,9 @@ func (g *Groups) Add(ctx context.Context, me model.UserID, id model.Conversation
 		fresh := slices.DeleteFunc(slices.Clone(users), func(u model.UserID) bool { _, here := present[u]; return here })
 		if len(fresh) == 0 {
 			return errNothing
+		}
+		if err := mayBring(ctx, tx, me, fresh); err != nil {
+			return err
 		}
 		n.UserIDs = fresh
 		if err := g.checkSize(int(c.MemberCount) + len(fresh)); err != nil {
