@@ -100,6 +100,7 @@ type RedisRelay struct {
 	queue    *batcher[published]
 
 	parts  []*relayPart
+	ctx    context.Context // ends at Stop, when what waits has had its time
 	cancel context.CancelFunc
 	done   sync.WaitGroup
 
@@ -128,7 +129,7 @@ type published struct {
 // With sharded channels a message goes only to the part of a Redis Cluster that has its slot; all nodes must be set alike.
 func NewRedisRelay(client redis.UniversalClient, installation, process string, sharded bool, delivery *Delivery, hooks RelayHooks, log *slog.Logger) *RedisRelay {
 	ctx, cancel := context.WithCancel(context.Background())
-	r := &RedisRelay{client: client, node: process, prefix: "ackbox:" + installation + ":", sharded: sharded, delivery: delivery, hooks: hooks, log: log, cancel: cancel, changes: map[model.UserID]bool{}, changed: make(chan struct{}, 1)}
+	r := &RedisRelay{client: client, node: process, prefix: "ackbox:" + installation + ":", sharded: sharded, delivery: delivery, hooks: hooks, log: log, ctx: ctx, cancel: cancel, changes: map[model.UserID]bool{}, changed: make(chan struct{}, 1)}
 	r.queue = newBatcher(1, relayBatch, relayCapacity, r.publish)
 	r.parts = make([]*relayPart, 1)
 	if sharded {
@@ -136,7 +137,7 @@ func NewRedisRelay(client redis.UniversalClient, installation, process string, s
 	}
 	for i := range r.parts {
 		r.parts[i] = &relayPart{index: i}
-		r.parts[i].pubsub.Store(r.subscribe(ctx, r.parts[i]))
+		r.parts[i].pubsub.Store(r.subscribe(ctx, r.nodes(i)))
 		r.done.Go(func() { r.read(ctx, r.parts[i]) })
 	}
 	r.done.Go(func() { r.subscriptions(ctx) })
@@ -144,8 +145,13 @@ func NewRedisRelay(client redis.UniversalClient, installation, process string, s
 	return r
 }
 
-// Stop ends all three and closes the subscription.
+// relayFarewell is how long what waits for Redis has at a stop; a Redis that does not answer would take a second a batch.
+const relayFarewell = time.Second
+
+// Stop ends all three and closes the subscription. What Redis does not take soon is dropped.
 func (r *RedisRelay) Stop() {
+	farewell := time.AfterFunc(relayFarewell, r.cancel)
+	defer farewell.Stop()
 	r.queue.stop()
 	r.cancel()
 	for _, part := range r.parts {
@@ -156,11 +162,11 @@ func (r *RedisRelay) Stop() {
 	r.done.Wait()
 }
 
-func (r *RedisRelay) subscribe(ctx context.Context, part *relayPart) *redis.PubSub {
+func (r *RedisRelay) subscribe(ctx context.Context, channels ...string) *redis.PubSub {
 	if r.sharded {
-		return r.client.SSubscribe(ctx, r.nodes(part.index))
+		return r.client.SSubscribe(ctx, channels...)
 	}
-	return r.client.Subscribe(ctx, r.nodes(part.index))
+	return r.client.Subscribe(ctx, channels...)
 }
 
 // tag puts a part's channels into one slot.
@@ -276,7 +282,11 @@ func (r *RedisRelay) Banned(user model.UserID, banned bool) {
 }
 
 func (r *RedisRelay) publish(batch []published) {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	if r.ctx.Err() != nil {
+		metrics.relayDropped.Add(float64(len(batch)))
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.ctx, 2*time.Second)
 	defer cancel()
 	pipe := r.client.Pipeline()
 	for _, p := range batch {
@@ -384,6 +394,7 @@ func (r *RedisRelay) read(ctx context.Context, part *relayPart) {
 				broken = true
 			}
 			asked = !asked && part.pubsub.Load().Ping(ctx) == nil
+			broken = broken || !asked // the client may have another connection by now
 			continue
 		}
 		asked = false
@@ -425,9 +436,16 @@ func (r *RedisRelay) taken(m *redis.Subscription) bool {
 	return m.Kind == "sunsubscribe" && strings.HasSuffix(m.Channel, ":nodes")
 }
 
-// renew subscribes anew over another connection.
+// renew subscribes anew over another connection: at once to all that is known to be wanted, so that who is told of
+// the new subscription misses nothing from then on; then again, for those who came meanwhile.
 func (r *RedisRelay) renew(ctx context.Context, part *relayPart) {
-	old := part.pubsub.Swap(r.subscribe(ctx, part))
+	channels := []string{r.nodes(part.index)}
+	r.delivery.each(func(s *Session) {
+		if r.partOf(s.Key.UserID) == part.index {
+			channels = append(channels, r.channel(s.Key.UserID))
+		}
+	})
+	old := part.pubsub.Swap(r.subscribe(ctx, channels...))
 	if err := old.Close(); err != nil {
 		r.log.Debug("relay", "error", err)
 	}
@@ -465,7 +483,9 @@ func (r *RedisRelay) handle(m *redis.Message) {
 		d.replace(e.Payload)
 	case "connect":
 		d.Kick(e.User, func(s *Session) bool {
-			return s.Key.DeviceID == e.Device && s.ConnectionID != e.Connection && s.joined <= e.At
+			// Of two of the same millisecond both nodes keep the same one.
+			older := s.joined < e.At || s.joined == e.At && s.ConnectionID < e.Connection
+			return s.Key.DeviceID == e.Device && s.ConnectionID != e.Connection && older
 		}, CloseReplaced, "the same device connected again")
 	case "forget":
 		d.Kick(e.User, func(s *Session) bool { return s.Key.DeviceID == e.Device }, CloseToken, "the device was removed")

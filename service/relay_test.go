@@ -102,11 +102,16 @@ func TestRelay(t *testing.T) {
 	back := connect("back", 9)
 	hears(one.node, back)
 	one.delivery.relay.Connected(back.session.Key, "from before it came back", back.session.joined-1) // heard late
+	one.delivery.relay.Connected(back.session.Key, "0, of the same millisecond", back.session.joined) // whose node closes it
 	one.delivery.Notify([]model.UserID{one.reads}, encodeFrame(Ping{Type: "ping", Head: 54_321}))
 	for back.next().Head != 54_321 { // it is still there
 	}
 	one.delivery.relay.Connected(back.session.Key, "after it", back.session.joined+1)
 	back.closedWith(CloseReplaced)
+	twin := connect("twin", 9)
+	hears(one.node, twin)
+	one.delivery.relay.Connected(twin.session.Key, "~, of the same millisecond", twin.session.joined)
+	twin.closedWith(CloseReplaced)
 
 	a, b := connect("a", 6), connect("b", 7)
 	hears(one.node, a)
@@ -164,6 +169,25 @@ func TestRelayBreaks(t *testing.T) {
 		two.settled(t)
 		return phone.line.read() != nil
 	})
+}
+
+// TestRelayStops: a Redis that takes connections and answers nothing does not keep a node from ending, however much
+// waits for it.
+func TestRelayStops(t *testing.T) {
+	t.Parallel()
+	server := testenv.StartRedis(t)
+	n := newNode(t, sqliteStore(t), standard, newHandClock().now)
+	relay := NewRedisRelay(redisClient(t, server.URL()), "here", "process", false, n.delivery, RelayHooks{Resubscribed: func() {}}, quiet)
+	server.Pause()
+	defer server.Resume()
+	for range 60 * relayBatch { // minutes, at some seconds a batch
+		relay.put(relay.nodes(0), event{Kind: "join"})
+	}
+	start := time.Now()
+	relay.Stop()
+	if took := time.Since(start); took > 20*time.Second {
+		t.Errorf("stopping took %s", took)
+	}
 }
 
 // TestRelaySharded: over sharded Pub/Sub of a cluster users of all parts are heard, what concerns
