@@ -81,6 +81,14 @@ chaos: ## Break nodes and stores under load, and check that nothing was lost (CH
 	go build -buildvcs=false -o $(TOOLS)/chaos ./chaos/cmd/chaos
 	$(TOOLS)/chaos $(CHAOSFLAGS)
 
+# make mutants MUTANTS=early-push,no-after-id; go run ./mutants -list says what there is.
+MUTANTS ?=
+
+.PHONY: mutants
+mutants: $(WITHSERVERS) ## Break one rule of the server at a time, and show that the suites notice
+	go build -buildvcs=false -o $(TOOLS)/mutants ./mutants
+	$(WITHSERVERS) -- $(TOOLS)/mutants -only '$(MUTANTS)'
+
 .PHONY: fuzz
 fuzz: $(WITHSERVERS) ## Run each fuzz target for FUZZTIME (20s)
 	$(WITHSERVERS) -- tools/fuzz $(FUZZTIME)

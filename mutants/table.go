@@ -28,7 +28,7 @@ var mutants = []mutant{
 	})
 `},
 		},
-		suites: []suite{test("./e2e", "TestMariaDB/shared/a_cursor_reader_sees_no_hole"), chaos("cut-commit", 2)},
+		suites: []suite{test("./service", "TestRacingWriters/MySQL"), test("./service", "TestUnknownCommit"), chaos("cut-commit", 6)},
 	},
 	{
 		name: "early-push", rule: "nothing is pushed before its commit",
@@ -43,7 +43,7 @@ var mutants = []mutant{
 	return nil
 }
 `}},
-		suites: []suite{test("./service", "TestPushAfterCommit"), chaos("cut-commit", 2)},
+		suites: []suite{test("./service", "TestPushAfterCommit"), chaos("cut-commit", 6)},
 	},
 	{
 		name: "early-ack", rule: "a page is acked by the next pull, not by its own",
@@ -56,12 +56,14 @@ var mutants = []mutant{
 	return page, err
 }
 `}},
-		suites: []suite{test("./e2e", "TestEmbedded/shared/mailbox_sync_acks_the_page_before"), chaos("kill-node", 2)},
+		suites: []suite{test("./e2e", "TestEmbedded/shared/mailbox_sync_acks_the_page_before"), test("./verify", "TestVerifyBadNetwork")},
 	},
 	{
+		// Not by the checker: a device with a wrong position steps back at the next push too, whose id is not the one that it
+		// has there, and 12 kill-mariadb-unsafe took nothing back that anybody had read and whose seq came to be used again.
 		name: "no-after-id", rule: "a position is checked by the id found there",
 		edits:  []edit{{"service/ack.go", "case id != 0 && found != 0 && found != id:", "case id != 0 && found != 0 && found != id && seq < 0:"}},
-		suites: []suite{test("./e2e", "TestEmbedded/shared/(mailbox_position_lost|socket_last_id_mismatch)"), chaos("kill-mariadb-unsafe", 6)},
+		suites: []suite{test("./e2e", "TestEmbedded/shared/(mailbox_position_lost|socket_last_id_mismatch)")},
 	},
 	{
 		name: "window-answers", rule: "a hit in the window is never an answer",
@@ -73,6 +75,8 @@ var mutants = []mutant{
 		suites: []suite{test("./e2e", "TestEmbedded/shared/racing_sends_with_one_key"), test("./service", "TestWindowIsNoAnswer"), chaos("kill-node", 2)},
 	},
 	{
+		// Not by the checker: it holds a receipt against what the device has asked for, and a device whose ack failed acks
+		// again, so what was told too early is true in the end.
 		name: "early-receipt", rule: "a receipt is told after the ack's commit",
 		edits: []edit{{"service/ack.go", "		receipts, err = raiseDelivered(ctx, tx, state.ranges(keys))\n		return err\n", `		if receipts, err = raiseDelivered(ctx, tx, state.ranges(keys)); err == nil {
 			a.notify(receipts)
@@ -82,6 +86,8 @@ var mutants = []mutant{
 		suites: []suite{test("./service", "TestReceiptAfterCommit")},
 	},
 	{
+		// The three that are unsorted: not by the checker. The database breaks a deadlock and the transaction runs again, so
+		// from outside it is only slower.
 		name: "unsorted-locks", rule: "rows are locked in one order",
 		edits: []edit{
 			{"service/writer.go", "	slices.SortFunc(list, func(a, b model.UserCount) int { return cmp.Compare(a.UserID, b.UserID) })\n", "\n"},
@@ -107,11 +113,13 @@ var mutants = []mutant{
 		suites: []suite{test("./service", "TestNoDeadlock/acks")},
 	},
 	{
+		// Not by the checker: what is not pushed again is pulled at the gap before the next push, at a ping or at a connect, so
+		// it is only late, and by less than the limit that a busy machine needs.
 		name: "no-redelivery", rule: "what is not acked is pushed again, and the sweep finds what was missed",
 		edits: []edit{
 			{"service/sweep.go", "	now := d.clock()\n	for ctx.Err() == nil {\n", "	now := d.clock()\n	for ctx.Err() == nil && now.IsZero() {\n"},
 		},
-		suites: []suite{test("./e2e", "TestEmbedded/shared/a_lost_push_or_ack"), chaos("redis-down", 1)},
+		suites: []suite{test("./e2e", "TestEmbedded/shared/a_lost_push_or_ack")},
 	},
 	{
 		name: "early-answer", rule: "201 comes after the commit",
