@@ -335,7 +335,10 @@ func (p *Presence) renew(ctx context.Context, users []model.UserID) {
 	}
 	now := p.Clock()
 	for _, user := range users {
-		if devices := p.devicesHere(user); len(devices) > 0 {
+		p.mu.Lock()
+		told := p.present[user] != nil // else the worker's first word would find this one and tell nobody
+		p.mu.Unlock()
+		if devices := p.devicesHere(user); told && len(devices) > 0 {
 			p.put(ctx, writes, user, devices, now)
 			writes.ZRemRangeByScore(ctx, p.key(user), "-inf", "("+score(now))
 		}

@@ -214,6 +214,7 @@ func TestPresenceOverNodes(t *testing.T) {
 	expect("alice herself", 0, 0)
 
 	laptop := one.device(t, bob, "laptop")
+	must(t, one.Refresh(within(t))) // before the worker has looked
 	both(time.Second)
 	expect("came to one", 1, 0)
 	phone := two.device(t, bob, "phone")
