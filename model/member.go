@@ -266,9 +266,8 @@ type ListCursor struct {
 // Views lists a user's conversations that have messages or are groups, newest
 // activity first, after a cursor (zero: from the top). only limits it to one.
 func (s *Store) Views(ctx context.Context, user UserID, cursor ListCursor, only []ConversationID, limit int) ([]*View, error) {
-	query := "SELECT " + conversationColumns + ", " + memberColumns + ", COALESCE(m.conversation_seq, 0)" + `
+	query := "SELECT " + conversationColumns + ", " + memberColumns + `
 		FROM members p JOIN conversations c ON c.id = p.conversation_id
-		LEFT JOIN messages m ON m.conversation_id = c.id AND m.conversation_seq = c.head
 		WHERE p.user_id = ? AND p.left_seq = 0 AND c.dissolved_at = 0`
 	args := []any{user}
 	if only != nil {
@@ -287,8 +286,7 @@ func (s *Store) Views(ctx context.Context, user UserID, cursor ListCursor, only 
 	}
 	list, err := scanAll(rows, func(r *sql.Rows) (v *View, err error) {
 		v = new(View)
-		var last int64
-		err = r.Scan(append(append(v.Conversation.targets(), v.Member.targets()...), &last)...)
+		err = r.Scan(append(v.Conversation.targets(), v.Member.targets()...)...)
 		return v, err
 	})
 	if err != nil {
