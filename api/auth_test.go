@@ -208,6 +208,9 @@ func TestRateLimits(t *testing.T) {
 	limited(post("register", "10.0.0.2", `{"username":"EVERYONE","password":"a long password"}`), "register", 0)
 	limited(post("register", "10.0.0.1", `{"username":"x_2","password":"a long password"}`), "register_address", 1)
 	limited(post("refresh", "10.0.0.1", `{"refresh_token":"x"}`), "refresh_address", 6)
+	for _, spelling := range []string{"::ffff:10.0.0.1", "::FFFF:a00:1"} { // one address, as different proxies write it
+		limited(post("refresh", spelling, `{"refresh_token":"x"}`), "refresh_address", 0)
+	}
 	s.refused(post("refresh", "10.0.0.2", `{"refresh_token":"x"}`), model.CodeUnauthenticated)
 
 	limited(request{method: http.MethodPost, path: "/v1/auth/ws-ticket"}, "ticket", 3)

@@ -61,8 +61,11 @@ func (a *API) takePublic(ctx context.Context, byAddress, byAccount service.Limit
 // is what one customer gets.
 func network(ip string) string {
 	addr, err := netip.ParseAddr(ip)
-	if err != nil || addr.Unmap().Is4() {
+	if err != nil {
 		return service.HashedKey(ip)
+	}
+	if addr = addr.Unmap(); addr.Is4() { // however a proxy has written it
+		return service.HashedKey(addr.String())
 	}
 	prefix, err := addr.Prefix(64)
 	if err != nil {
