@@ -25,7 +25,18 @@ type Deletion struct {
 
 // withDeleted joins the deletions of one user (the argument) to messages m: readers that find
 // d.user_id NULL have one probe of an index a row, and no further statement.
-const withDeleted = " LEFT JOIN deleted_messages d ON d.user_id = ? AND d.conversation_id = m.conversation_id AND d.conversation_seq = m.conversation_seq"
+func (s *Store) withDeleted() string {
+	return " LEFT JOIN deleted_messages d" + s.byPrimary() + " ON d.user_id = ? AND d.conversation_id = m.conversation_id AND d.conversation_seq = m.conversation_seq"
+}
+
+// byPrimary names the index to use. Left to itself MariaDB 10.11 read all of a user's 300 deletions,
+// by the smaller index of the feed, for each of a page's 200 messages: 6.5 ms instead of 0.5.
+func (s *Store) byPrimary() string {
+	if s.dialect == SQLite {
+		return ""
+	}
+	return " FORCE INDEX (PRIMARY)"
+}
 
 // DeleteForMe notes that a user has deleted a message for themselves, and answers whether
 // they had not before. fresh is an id from the id service; the deletion gets it, or a higher
@@ -84,8 +95,9 @@ func (s *Store) hasDeleted(ctx context.Context, user UserID) (some bool, err err
 // countUnread counts the messages of others in (after, upTo] of a conversation that a
 // user has not deleted. A range without deletions costs one probe more than the count.
 func (s *Store) countUnread(ctx context.Context, id ConversationID, user UserID, after, upTo int64) (n int64, err error) {
-	err = s.read(ctx).Raw(`SELECT COUNT(*) - (SELECT COUNT(*) FROM deleted_messages d JOIN messages m ON m.conversation_id = d.conversation_id AND m.conversation_seq = d.conversation_seq
-		WHERE d.user_id = ? AND d.conversation_id = ? AND d.conversation_seq > ? AND d.conversation_seq <= ? AND m.sender_id <> ?)
+	err = s.read(ctx).Raw(`SELECT COUNT(*) - (SELECT COUNT(*) FROM deleted_messages d`+s.byPrimary()+`
+		WHERE d.user_id = ? AND d.conversation_id = ? AND d.conversation_seq > ? AND d.conversation_seq <= ?
+		AND (SELECT m.sender_id FROM messages m WHERE m.conversation_id = d.conversation_id AND m.conversation_seq = d.conversation_seq) <> ?)
 		FROM messages WHERE conversation_id = ? AND conversation_seq > ? AND conversation_seq <= ? AND sender_id <> ?`,
 		user, id, after, upTo, user, id, after, upTo, user).Row().Scan(&n)
 	if err != nil {

@@ -115,7 +115,7 @@ type SeqMessage struct {
 // has deleted for themselves the entry stays, without content: a mailbox has no holes.
 func (s *Store) Mailbox(ctx context.Context, user UserID, after int64, limit int) ([]SeqMessage, error) {
 	rows, err := s.read(ctx).Raw("SELECT b.seq, d.user_id IS NOT NULL, "+messageColumns+` FROM mailboxes b
-		JOIN messages m ON m.conversation_id = b.conversation_id AND m.conversation_seq = b.conversation_seq`+withDeleted+`
+		JOIN messages m ON m.conversation_id = b.conversation_id AND m.conversation_seq = b.conversation_seq`+s.withDeleted()+`
 		WHERE b.user_id = ? AND b.seq > ? ORDER BY b.seq LIMIT ?`, user, user, after, limit).Rows()
 	if err != nil {
 		return nil, fmt.Errorf("read mailbox: %w", err)
@@ -245,7 +245,7 @@ func (s *Store) PendingByConversation(ctx context.Context, user UserID, after in
 	}
 	query, args := "SELECT m.conversation_id, COUNT(CASE WHEN m.sender_id <> m.user_id THEN 1 END) FROM mailboxes m", []any{}
 	if some {
-		query, args = "SELECT m.conversation_id, COUNT(CASE WHEN m.sender_id <> m.user_id AND d.user_id IS NULL THEN 1 END) FROM mailboxes m"+withDeleted, []any{user}
+		query, args = "SELECT m.conversation_id, COUNT(CASE WHEN m.sender_id <> m.user_id AND d.user_id IS NULL THEN 1 END) FROM mailboxes m"+s.withDeleted(), []any{user}
 	}
 	rows, err := s.read(ctx).Raw(query+" WHERE m.user_id = ? AND m.seq > ? GROUP BY m.conversation_id ORDER BY MAX(m.seq) DESC LIMIT ?", append(args, user, after, limit)...).Rows()
 	if err != nil {

@@ -120,7 +120,7 @@ func (s *Store) deleteMentions(ctx context.Context, m *Message) error {
 // unreadMentions counts the messages of others in (after, upTo] of a conversation that
 // mention a user, by name or as everybody.
 func (s *Store) unreadMentions(ctx context.Context, id ConversationID, user UserID, after, upTo int64) (n int64, err error) {
-	err = s.read(ctx).Raw("SELECT COUNT(*) FROM mentions m"+withDeleted+" WHERE m.conversation_id = ? AND m.user_id IN (?, ?) AND m.conversation_seq > ? AND m.conversation_seq <= ? AND m.sender_id <> ? AND d.user_id IS NULL",
+	err = s.read(ctx).Raw("SELECT COUNT(*) FROM mentions m"+s.withDeleted()+" WHERE m.conversation_id = ? AND m.user_id IN (?, ?) AND m.conversation_seq > ? AND m.conversation_seq <= ? AND m.sender_id <> ? AND d.user_id IS NULL",
 		user, id, Everybody, user, after, upTo, user).Row().Scan(&n)
 	if err != nil {
 		return 0, fmt.Errorf("count unread mentions: %w", err)

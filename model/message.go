@@ -315,7 +315,7 @@ func (s *Store) History(ctx context.Context, id ConversationID, after, before, u
 
 // HistoryFor is History without what a user has deleted for themselves.
 func (s *Store) HistoryFor(ctx context.Context, user UserID, id ConversationID, after, before, upTo int64, ascending bool, limit int) ([]*Message, error) {
-	query := "SELECT " + messageColumns + " FROM messages m" + withDeleted + " WHERE m.conversation_id = ? AND m.conversation_seq > ? AND m.conversation_seq < ? AND d.user_id IS NULL ORDER BY m.conversation_seq"
+	query := "SELECT " + messageColumns + " FROM messages m" + s.withDeleted() + " WHERE m.conversation_id = ? AND m.conversation_seq > ? AND m.conversation_seq < ? AND d.user_id IS NULL ORDER BY m.conversation_seq"
 	if !ascending {
 		query += " DESC"
 	}
