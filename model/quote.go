@@ -118,17 +118,17 @@ func scanQuote(r *sql.Rows) (*Quote, error) {
 	if q.Recalled {
 		return q, nil
 	}
-	var content struct {
-		Text string `json:"text"` // of a text
-		Name string `json:"name"` // of a file
-	}
+	var content map[string]any // of a file only the known fields are of a known type, and "NAME" is not known
 	if err := json.Unmarshal([]byte(body), &content); err != nil {
 		return nil, fmt.Errorf("body of message %d: %w", q.MessageID, err)
 	}
-	if q.Text = content.Name; q.Type == TypeText {
-		q.Text = content.Text
+	field := "name"
+	if q.Type == TypeText {
+		field = "text"
 	}
-	q.Text = beginning(q.Text)
+	if text, is := content[field].(string); is {
+		q.Text = beginning(text)
+	}
 	return q, nil
 }
 

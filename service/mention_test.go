@@ -307,3 +307,38 @@ func TestReplyRacesRecall(t *testing.T) {
 		t.Logf("%d of 160 replies came after the recall", after)
 	})
 }
+
+// TestQuotedFields: a quote looks at the known fields only; whatever the others are, one can reply.
+func TestQuotedFields(t *testing.T) {
+	t.Parallel()
+	onBothBackends(t, func(t *testing.T, store *model.Store) {
+		n := newNode(t, store, standard, time.Now)
+		m := n.messages(t, miniredis.RunT(t))
+		a, b := n.user(t), n.user(t)
+		for i, c := range []struct {
+			kind model.MessageType
+			body model.JSON
+			want string
+		}{
+			{model.TypeFile, `{"url":"/f","name":"plan.pdf","text":"no"}`, "plan.pdf"},
+			{model.TypeImage, `{"url":"/f","text":5}`, ""},
+			{model.TypeImage, `{"url":"/f","NAME":{"a":1},"Text":["no"]}`, ""},
+			{model.TypeAudio, `{"url":"/f","NAME":"no","name":"yes","nAme":"no"}`, "yes"},
+			{model.TypeCustom, `{"text":5,"name":6}`, ""},
+			{model.TypeText, model.JSON(`{"text":"` + strings.Repeat("ü", model.MaxQuote+1) + `"}`), strings.Repeat("ü", model.MaxQuote)},
+		} {
+			draft := hi(a, b, fmt.Sprint("target", i))
+			draft.Type, draft.Body = c.kind, c.body
+			target, err := m.Send(within(t), draft)
+			must(t, err)
+			reply := hi(b, a, fmt.Sprint("reply", i))
+			reply.ReplyTo = target.Message.ID
+			sent, err := m.Send(within(t), reply)
+			if err != nil {
+				t.Errorf("a reply to %s: %v", c.body, err)
+				continue
+			}
+			equal(t, "quote of "+string(c.body), sent.Message.Quote.Text, c.want)
+		}
+	})
+}
