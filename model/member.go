@@ -222,7 +222,7 @@ func (s *Store) RaiseDelivered(ctx context.Context, list []MemberSeq) error {
 func (s *Store) RaiseRead(ctx context.Context, id ConversationID, user UserID, upTo int64) (readSeq int64, moved bool, err error) {
 	err = s.Tx(ctx, func(tx *Store) error {
 		var before, head int64
-		err := tx.read(ctx).Raw("SELECT p.read_seq, c.head FROM members p JOIN conversations c ON c.id = p.conversation_id WHERE p.conversation_id = ? AND p.user_id = ? AND p.left_seq = 0", id, user).Row().Scan(&before, &head)
+		err := tx.read(ctx).Raw("SELECT p.read_seq, c.head FROM members p JOIN conversations c ON c.id = p.conversation_id WHERE p.conversation_id = ? AND p.user_id = ? AND p.left_seq = 0 AND c.dissolved_at = 0", id, user).Row().Scan(&before, &head)
 		if errors.Is(err, sql.ErrNoRows) {
 			return NotFound("conversation")
 		}
