@@ -8,6 +8,7 @@
 //
 // Scenarios: send (closed loop: each client has one send in flight), rate (open loop: sends are due at fixed times
 // and latency counts from then, so a stall is charged to every send it delayed), group (closed loop into
-// groups that are copied into each member's mailbox), log (one large group with everybody online), idle (sockets that only
-// wait).
+// groups that are copied into each member's mailbox), acks (closed loop of acks, single ones and positions), reconnect (many
+// clients at once, with messages waiting for each), slow (rate, without and with sockets that do not read), log (one large
+// group with everybody online), idle (sockets that only wait).
 package bench

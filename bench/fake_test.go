@@ -29,6 +29,9 @@ type fakeService struct {
 	hangUp     int // accepted, and the connection closed instead of an answer
 	reject     int // 422
 	goesBehind bool
+	turnAway   int  // status that answers each device's first socket (not those of send); 0: none
+	cutSockets bool // each device's first socket (not those of send) is closed with 1013 after two frames
+	wrongAcks  int  // answers to acks that are one too high
 
 	mu      sync.Mutex
 	users   map[string]*fakeUser
@@ -46,7 +49,40 @@ type fakeUser struct {
 	id      string
 	entries []string // messages; seq is index + 1
 	acked   int
+	devices map[string]*fakeDevice
 	sockets map[string]*fakeSocket
+}
+
+// fakeDevice is a device's position and what it acked beyond.
+type fakeDevice struct {
+	acked  int
+	single map[string]bool // message ids
+	turned bool            // its first socket was turned away
+	cut    bool            // its first socket was closed
+}
+
+// device is one of the user's, made when it is new.
+func (u *fakeUser) device(name string) *fakeDevice {
+	d := u.devices[name]
+	if d == nil {
+		d = &fakeDevice{single: map[string]bool{}}
+		u.devices[name] = d
+	}
+	return d
+}
+
+// ack moves the device's position, also over what it acked singly.
+func (u *fakeUser) ack(d *fakeDevice, upTo int, ids []string) {
+	d.acked = max(d.acked, upTo)
+	for _, id := range ids {
+		d.single[id] = true
+	}
+	for d.acked < len(u.entries) {
+		if id, _ := stringField([]byte(u.entries[d.acked]), `"message_id"`); !d.single[id] {
+			break
+		}
+		d.acked++
+	}
 }
 
 // fakeGroup is delivered by mailbox up to fakeMailboxLimit members, else by log.
@@ -71,6 +107,10 @@ func (s *fakeSocket) push(frame string) {
 	s.ws.WriteMessage(websocket.TextMessage, []byte(frame)) //nolint:errcheck // the client may have gone
 }
 
+func (s *fakeSocket) close(code int) {
+	s.ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, ""), time.Now().Add(5*time.Second)) //nolint:errcheck // the client may have gone
+}
+
 func reply(w io.Writer, format string, args ...any) {
 	fmt.Fprintf(w, format, args...) // the client may have gone
 }
@@ -84,6 +124,7 @@ func newFakeService(t *testing.T) *fakeService {
 	mux.HandleFunc("POST /v1/messages", f.send)
 	mux.HandleFunc("POST /v1/mailbox/ack", f.ack)
 	mux.HandleFunc("POST /v1/mailbox/sync", f.sync)
+	mux.HandleFunc("GET /v1/mailbox", f.mailbox)
 	mux.HandleFunc("GET /v1/ws", f.socket)
 	mux.HandleFunc("POST /v1/groups", f.makeGroup)
 	mux.HandleFunc("POST /v1/groups/{id}/members", f.addMembers)
@@ -128,7 +169,7 @@ func (f *fakeService) register(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	id := strconv.Itoa(1000 + len(f.users))
-	f.users[id] = &fakeUser{id: id, sockets: map[string]*fakeSocket{}}
+	f.users[id] = &fakeUser{id: id, devices: map[string]*fakeDevice{}, sockets: map[string]*fakeSocket{}}
 	f.tokens(w, 201, id)
 }
 
@@ -234,8 +275,9 @@ func (f *fakeService) deliver(u *fakeUser, message string, n int) {
 
 func (f *fakeService) ack(w http.ResponseWriter, r *http.Request) {
 	var in struct {
-		DeviceID      string `json:"device_id"`
-		UpTo          int    `json:"up_to"`
+		DeviceID      string   `json:"device_id"`
+		UpTo          int      `json:"up_to"`
+		MessageIDs    []string `json:"message_ids"`
 		Conversations []struct {
 			ID   string `json:"conversation_id"`
 			UpTo int    `json:"up_to"`
@@ -259,21 +301,38 @@ func (f *fakeService) ack(w http.ResponseWriter, r *http.Request) {
 		g.acked[u] = max(g.acked[u], c.UpTo)
 	}
 	u.acked = max(u.acked, in.UpTo)
-	reply(w, `{"acked":%d}`, u.acked)
+	d := u.device(in.DeviceID)
+	u.ack(d, in.UpTo, in.MessageIDs)
+	acked := d.acked
+	if nth(f.acks, f.wrongAcks) {
+		acked++
+	}
+	reply(w, `{"acked":%d}`, acked)
 }
 
 func (f *fakeService) sync(w http.ResponseWriter, r *http.Request) {
-	var in struct{ After, Limit int }
+	var in struct {
+		DeviceID     string `json:"device_id"`
+		After, Limit int
+	}
 	f.decode(r, &in)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	u := f.user(r)
+	u.ack(u.device(in.DeviceID), in.After, nil)
 	end := min(len(u.entries), in.After+min(in.Limit, 3)) // small pages, to have several
 	var entries []string
 	for seq := in.After + 1; seq <= end; seq++ {
 		entries = append(entries, fmt.Sprintf(`{"seq":%d,"message":%s}`, seq, u.entries[seq-1]))
 	}
 	reply(w, `{"entries":[%s],"head":%d,"floor":1,"has_more":%t}`, strings.Join(entries, ","), len(u.entries), end < len(u.entries))
+}
+
+// mailbox tells the head only.
+func (f *fakeService) mailbox(w http.ResponseWriter, r *http.Request) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	reply(w, `{"entries":[],"head":%d,"floor":1,"has_more":false}`, len(f.user(r).entries))
 }
 
 func (f *fakeService) socket(w http.ResponseWriter, r *http.Request) {
@@ -284,12 +343,24 @@ func (f *fakeService) socket(w http.ResponseWriter, r *http.Request) {
 		f.problem(w, 401, "unauthenticated")
 		return
 	}
+	name := r.URL.Query().Get("device_id")
+	f.mu.Lock()
+	d := u.device(name)
+	turn := f.turnAway != 0 && name != device && !d.turned
+	d.turned = d.turned || turn
+	cut := f.cutSockets && name != device && !d.cut
+	d.cut = d.cut || cut
+	f.mu.Unlock()
+	if turn {
+		f.problem(w, f.turnAway, "unavailable")
+		return
+	}
 	ws, err := (&websocket.Upgrader{}).Upgrade(w, r, nil)
 	if err != nil {
 		f.t.Error(err)
 		return
 	}
-	s, device := &fakeSocket{ws: ws}, r.URL.Query().Get("device_id")
+	s, device := &fakeSocket{ws: ws}, name
 	f.mu.Lock()
 	f.sockets.Add(1)
 	s.push(fmt.Sprintf(`{"type":"hello","device_id":%q,"head":%d}`, device, len(u.entries)))
@@ -300,8 +371,18 @@ func (f *fakeService) socket(w http.ResponseWriter, r *http.Request) {
 			f.t.Errorf("reconnected at %s, the head is %d", last, len(u.entries))
 		}
 	}
-	for seq := held + 1; seq <= len(u.entries); seq++ { // new, or under way when the last run ended
-		s.push(fmt.Sprintf(`{"type":"message","seq":%d,"attempt":1,"message":%s}`, seq, u.entries[seq-1]))
+	switch {
+	case f.goesBehind && held > 0:
+		s.push(fmt.Sprintf(`{"type":"behind","head":%d}`, len(u.entries)))
+	default:
+		for seq := held + 1; seq <= len(u.entries); seq++ { // new, or under way when the last run ended
+			s.push(fmt.Sprintf(`{"type":"message","seq":%d,"attempt":1,"message":%s}`, seq, u.entries[seq-1]))
+			if cut && seq == held+2 {
+				s.push(`{"type":"bye","code":1013,"retry_after_ms":5}`)
+				s.close(1013)
+				break
+			}
+		}
 	}
 	u.sockets[device] = s
 	f.mu.Unlock()

@@ -3,17 +3,13 @@ package bench
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 )
 
 const (
-	// memberAckers are the connections that carry all members' acks. Members ack much more seldom than one connection
-	// each would be worth; as many acks as this are under way at a time.
-	memberAckers = 64
-	ackStep      = 5 * time.Millisecond
+	ackStep = 5 * time.Millisecond
 	// openPace is the time that opening one more socket may take, on average.
 	openPace = 20 * time.Millisecond
 )
@@ -26,8 +22,8 @@ type hall struct {
 	members []*member
 	sender  *sender
 	slots   chan struct{} // sockets being opened and pages being pulled at a time
-	acking  chan *member  // each at most once
-	singles int           // messages before this index are singles, whose latencies are recorded
+	ackers  *ackers
+	singles int // messages before this index are singles, whose latencies are recorded
 
 	arrivals []arrival     // by index of the message
 	complete chan struct{} // a message has reached all members
@@ -39,12 +35,14 @@ type arrival struct{ count, last atomic.Int64 }
 func newHall(o Options, party Party) *hall {
 	h := &hall{
 		run: newRun(o), party: party, room: &room{id: party.ID}, slots: make(chan struct{}, openParallel),
-		acking: make(chan *member, len(party.members)), singles: o.LogSingles,
+		singles: o.LogSingles,
 	}
+	h.ackers = newAckers(h.run, len(party.members))
 	total := o.LogSingles + o.LogBursts*o.LogBurst
 	h.arrivals, h.complete = make([]arrival, total), make(chan struct{}, total)
 	for _, u := range party.members {
 		m := &member{hall: h, user: u, seat: h.room.sit(h.run, party.head), opened: make(chan struct{}), ended: make(chan struct{})}
+		m.turn = ackTurn{user: u, request: m.ackRequest, done: func(held int64, _ bool) { m.acked.Store(held) }}
 		m.held.Store(party.head)
 		h.members = append(h.members, m)
 	}
@@ -83,9 +81,7 @@ func (h *hall) during(ctx context.Context, drive func(ctx context.Context) error
 	for i, m := range h.members {
 		readers.Go(func() { m.read(sockets, i) })
 	}
-	for range memberAckers {
-		ackers.Go(func() { h.sendAcks(acks) })
-	}
+	ackers.Go(func() { h.ackers.send(acks, h.party.members) })
 	ackers.Go(func() { h.askRound(acks) })
 	if err := h.awaitOpen(ctx); err != nil {
 		return err
@@ -119,7 +115,7 @@ func (h *hall) awaitOpen(ctx context.Context) error {
 // awaitAcks returns once nobody has anything to ack any more, or the context ends.
 func (h *hall) awaitAcks(ctx context.Context) {
 	for _, m := range h.members {
-		for m.queued.Load() || m.acked.Load() < m.held.Load() {
+		for m.turn.queued.Load() || m.acked.Load() < m.held.Load() {
 			if pauseFor(ctx, pollEvery) != nil {
 				return
 			}
@@ -128,11 +124,7 @@ func (h *hall) awaitAcks(ctx context.Context) {
 }
 
 // wantAck queues a member's ack. It never blocks.
-func (h *hall) wantAck(m *member) {
-	if m.queued.CompareAndSwap(false, true) {
-		h.acking <- m
-	}
-}
+func (h *hall) wantAck(m *member) { h.ackers.want(&m.turn) }
 
 // askRound asks all members in turn, each once in the ack delay, and queues those who hold what they have not acked: so their
 // acks are spread, as those of people are.
@@ -146,54 +138,5 @@ func (h *hall) askRound(ctx context.Context) {
 				h.wantAck(m)
 			}
 		}
-	}
-}
-
-// sendAcks sends the acks that are queued until the context ends.
-func (h *hall) sendAcks(ctx context.Context) {
-	c := newConn(ctx, h.party.members[0].target, h.options.Timeout)
-	defer c.Close()
-	var body []byte
-	for {
-		var m *member
-		select {
-		case m = <-h.acking:
-		case <-ctx.Done():
-			return
-		}
-		m.queued.Store(false) // before its position is read: what comes now is queued again
-		held := m.held.Load()
-		body = append(body[:0], `{"device_id":"`+memberDevice+`"`...)
-		if seq := m.mailbox.Load(); seq > 0 {
-			body = append(body, `,"up_to":`...)
-			body = strconv.AppendInt(body, seq, 10)
-		}
-		body = append(body, `,"conversations":[{"conversation_id":"`...)
-		body = append(body, h.party.ID...)
-		body = append(body, `","up_to":`...)
-		body = strconv.AppendInt(body, held, 10)
-		body = append(body, `}]}`...)
-		a, err := c.Do("POST", "/v1/mailbox/ack", m.user.access, body)
-		switch {
-		case err != nil:
-			if ctx.Err() != nil {
-				return
-			}
-			h.errors.add("ack broken connection")
-		case a.Status != 200:
-			h.errors.add("ack " + label(a))
-			if a.Status != 429 && a.Status != 503 {
-				m.acked.Store(held) // asking again would not help
-				continue
-			}
-		default:
-			h.acks.Add(1)
-			m.acked.Store(held)
-			continue
-		}
-		if pauseFor(ctx, max(a.RetryAfter, 20*time.Millisecond)) != nil {
-			return
-		}
-		h.wantAck(m)
 	}
 }

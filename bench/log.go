@@ -12,7 +12,7 @@ import (
 // enough apart that one does not wait for another: the time from the send (when it was due) to the last member's arrival.
 // Then bursts, sent as fast as the answers come: pushes a second from the first send to the last arrival.
 func Log(ctx context.Context, o Options, party Party) (*Report, error) {
-	if err := raiseFileLimit(len(party.members) + memberAckers + openParallel + 256); err != nil {
+	if err := raiseFileLimit(len(party.members) + sharedAckers + openParallel + 256); err != nil {
 		return nil, err
 	}
 	h := newHall(o, party)

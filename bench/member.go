@@ -30,7 +30,7 @@ type member struct {
 	held    atomic.Int64 // highest conversation_seq held without a hole; written by read
 	acked   atomic.Int64
 	mailbox atomic.Int64 // highest seq of the mailbox, which a large group leaves empty
-	queued  atomic.Bool  // waits for its ack to be sent
+	turn    ackTurn
 }
 
 // read keeps the socket open and takes its frames until the context ends or the reconnects are used up.
@@ -165,4 +165,19 @@ func (m *member) catchUp(ctx context.Context) error {
 		}
 	}
 	return fmt.Errorf("history: still more after %d pages", maxPullPages)
+}
+
+// ackRequest is the body of an ack of all that the member holds.
+func (m *member) ackRequest(body []byte) ([]byte, int64) {
+	held := m.held.Load()
+	body = append(body, `{"device_id":"`+memberDevice+`"`...)
+	if seq := m.mailbox.Load(); seq > 0 {
+		body = append(body, `,"up_to":`...)
+		body = strconv.AppendInt(body, seq, 10)
+	}
+	body = append(body, `,"conversations":[{"conversation_id":"`...)
+	body = append(body, m.hall.party.ID...)
+	body = append(body, `","up_to":`...)
+	body = strconv.AppendInt(body, held, 10)
+	return append(body, `}]}`...), held
 }

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"text/tabwriter"
 	"time"
 )
@@ -28,7 +29,7 @@ type Report struct {
 }
 
 // Promises that the service makes and the ledger checks; any of them above zero fails the run.
-var broken = []string{"lost", "duplicates", "disorder"}
+var broken = []string{"lost", "duplicates", "disorder", "wrong_positions", "refused_otherwise"}
 
 // Value returns a figure by name.
 func (r *Report) Value(name string) (float64, bool) {
@@ -44,17 +45,18 @@ func (r *Report) add(name string, value float64) {
 	r.Figures = append(r.Figures, Figure{Name: name, Value: value})
 }
 
-// Err is an error when a message was lost, shown twice or pushed out of order.
+// Err is an error when a message was lost, shown twice or pushed out of order, or another promise was broken.
 func (r *Report) Err() error {
+	var counts []string
 	for _, name := range broken {
 		if v, _ := r.Value(name); v > 0 {
-			lost, _ := r.Value("lost")
-			dup, _ := r.Value("duplicates")
-			dis, _ := r.Value("disorder")
-			return fmt.Errorf("%s: the service broke its promise: %.0f lost, %.0f duplicates, %.0f out of order", r.Scenario, lost, dup, dis)
+			counts = append(counts, fmt.Sprintf("%.0f %s", v, strings.ReplaceAll(name, "_", " ")))
 		}
 	}
-	return nil
+	if len(counts) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%s: the service broke its promise: %s", r.Scenario, strings.Join(counts, ", "))
 }
 
 // WriteTable prints the figures as aligned text.

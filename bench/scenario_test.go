@@ -18,6 +18,7 @@ func quick(f *fakeService) Options {
 	return Options{
 		URL: []string{f.URL}, Clients: 4, SetupParallel: 4, Duration: 200 * time.Millisecond, Warmup: 20 * time.Millisecond,
 		Settle: 15 * time.Second, Timeout: 5 * time.Second, Rate: 200, Text: 40, Connections: 30, IdleUsers: 7,
+		Waiting: 7, FillGroup: 4, ReconnectClients: 10, ReconnectLimit: 15 * time.Second, SlowSockets: 5, SlowRate: 100, SlowText: 400, SlowRounds: 1, AckDevices: 3,
 		Groups: 6, GroupSize: 3, LogMembers: 12, LogSingles: 4, LogSpacing: 5 * time.Millisecond, LogBursts: 2, LogBurst: 30, LogAckDelay: 20 * time.Millisecond,
 	}
 }
@@ -169,9 +170,14 @@ func TestRepeatsRenewTokensAndCarryPositionsOn(t *testing.T) {
 
 func TestCancelEndsARun(t *testing.T) {
 	f := newFakeService(t)
-	for _, scenario := range []string{"send", "rate", "group", "log", "idle"} {
+	for _, scenario := range Scenarios() {
 		o := quick(f)
 		o.Duration, o.LogSpacing = time.Hour, time.Minute
+		f.losePush = 0
+		if scenario == "reconnect" { // somebody is never synced
+			f.losePush = 5
+		}
+		o.Waiting, o.AckDevices = 40, 90 // acks for longer than that
 		ctx, cancel := context.WithTimeout(t.Context(), 150*time.Millisecond)
 		_, err := Measure(ctx, o, []string{scenario}, 1, nil)
 		cancel()
@@ -204,7 +210,7 @@ func TestCommandLine(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "out", "figures.json")
 	parsed, err := parser.Parse([]string{
 		"bench", "--url", f.URL, "--suite", "--repeat=2", "--clients=3", "--duration=50ms", "--warmup=0s", "--memory-settle=50ms",
-		"--connections=5", "--rate=100", "--groups=2", "--group-size=3", "--log-members=8", "--log-singles=2", "--log-spacing=1ms", "--watch", "other=1", "--server-pid=1", "--json", file,
+		"--connections=5", "--rate=100", "--groups=2", "--group-size=3", "--fill-group=4", "--reconnect-clients=8", "--waiting=5", "--slow-sockets=4", "--slow-rounds=1", "--log-members=8", "--log-singles=2", "--log-spacing=1ms", "--watch", "other=1", "--server-pid=1", "--json", file,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -214,7 +220,7 @@ func TestCommandLine(t *testing.T) {
 	if err := parsed.Run(); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"send (medians of 2)", "rate (medians of 2)", "group (medians of 2)", "log", "idle", "sends_per_s"} {
+	for _, want := range []string{"send (medians of 2)", "rate (medians of 2)", "group (medians of 2)", "acks (medians of 2)", "reconnect", "slow", "log", "idle", "sends_per_s"} {
 		if !strings.Contains(table.String(), want) {
 			t.Errorf("the output lacks %q:\n%s", want, table.String())
 		}
@@ -227,7 +233,7 @@ func TestCommandLine(t *testing.T) {
 		Scenario string
 		Figures  map[string]float64
 	}
-	if err := json.Unmarshal(text, &got); err != nil || len(got) != 5 {
+	if err := json.Unmarshal(text, &got); err != nil || len(got) != 8 {
 		t.Fatalf("got %s, %v", text, err)
 	}
 	f.losePush = 1

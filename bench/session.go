@@ -2,7 +2,6 @@ package bench
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -150,52 +149,10 @@ func (s *session) apply(seq int64, entry []byte, now time.Duration) {
 	s.check.show(entry, now)
 }
 
-// catchUp pulls until there is no more, as a client does on a gap or when told that it is behind.
+// catchUp pulls until there is no more.
 func (s *session) catchUp(ctx context.Context) error {
 	s.run.pulled.Add(1)
-	for range maxPullPages {
-		held := s.held.Load()
-		body := fmt.Appendf(nil, `{"device_id":%q,"after":%d,"limit":%d}`, device, held, pullLimit)
-		a, err := s.pull.Do("POST", "/v1/mailbox/sync", s.user.access, body)
-		if err != nil {
-			return err
-		}
-		if a.Status != 200 {
-			s.run.errors.add("sync " + label(a))
-			if a.Status != 429 && a.Status != 503 {
-				return fmt.Errorf("sync: %s", label(a))
-			}
-			if err := pauseFor(ctx, max(a.RetryAfter, 100*time.Millisecond)); err != nil {
-				return err
-			}
-			continue
-		}
-		var page struct {
-			Entries []json.RawMessage `json:"entries"`
-			HasMore bool              `json:"has_more"`
-		}
-		if err := json.Unmarshal(a.Body, &page); err != nil {
-			return fmt.Errorf("sync: %w", err)
-		}
-		now := since()
-		for _, entry := range page.Entries {
-			seq, ok := seqField(entry)
-			switch held := s.held.Load(); {
-			case !ok:
-				return fmt.Errorf("sync: entry without seq: %.200s", entry)
-			case seq <= held:
-				continue
-			case seq > held+1:
-				s.run.disorder.Add(1)
-			}
-			s.apply(seq, entry, now)
-		}
-		s.wantAck(len(page.Entries))
-		if !page.HasMore {
-			return nil
-		}
-	}
-	return fmt.Errorf("sync: still more after %d pages", maxPullPages)
+	return s.run.pull(ctx, s.pull, s.user, device, s.held.Load(), s.apply, s.wantAck)
 }
 
 // wantAck tells the acker of n more entries. It never blocks.

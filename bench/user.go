@@ -34,9 +34,9 @@ const device = "bench"
 // accountAttempts bounds the tries of a registration or refresh that met 429, 503 or a broken connection.
 const accountAttempts = 20
 
-// register makes n fresh accounts, parallel at a time (hashing a password is costly for the server by design), spread over
-// the targets in turn. Their names are random, so that runs don't meet.
-func register(ctx context.Context, targets []*target, n, parallel int, timeout time.Duration, done *atomic.Int64) ([]*User, error) {
+// register makes n fresh accounts, numbered from first on, parallel at a time (hashing a password is costly for the server by
+// design), spread over the targets in turn. Their names are random, so that runs don't meet.
+func register(ctx context.Context, targets []*target, first, n, parallel int, timeout time.Duration, done *atomic.Int64) ([]*User, error) {
 	run := strings.ToLower(rand.Text()[:10])
 	users := make([]*User, n)
 	var next atomic.Int64
@@ -45,7 +45,7 @@ func register(ctx context.Context, targets []*target, n, parallel int, timeout t
 		group.Go(func() error {
 			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
 				t := targets[i%len(targets)]
-				u := &User{Name: fmt.Sprintf("bench.%s.%d", run, i), number: i, target: t}
+				u := &User{Name: fmt.Sprintf("bench.%s.%d", run, first+i), number: first + i, target: t}
 				body, err := json.Marshal(map[string]string{"username": u.Name, "password": rand.Text()})
 				if err != nil {
 					return err
@@ -68,24 +68,31 @@ func register(ctx context.Context, targets []*target, n, parallel int, timeout t
 	return users, nil
 }
 
+// renewParallel is how many tokens are renewed at a time.
+const renewParallel = 16
+
 // renew exchanges the refresh tokens of all users whose access ends before the given time.
 func renew(ctx context.Context, users []*User, until time.Time, timeout time.Duration) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(renewParallel)
 	for _, u := range users {
 		if u.expires.After(until) {
 			continue
 		}
-		body, err := json.Marshal(map[string]string{"refresh_token": u.refresh})
-		if err != nil {
-			return err
-		}
-		c := newConn(ctx, u.target, timeout)
-		err = u.account(ctx, c, "/v1/auth/refresh", 200, body)
-		c.Close()
-		if err != nil {
-			return fmt.Errorf("refresh the access of %s: %w", u.Name, err)
-		}
+		group.Go(func() error {
+			body, err := json.Marshal(map[string]string{"refresh_token": u.refresh})
+			if err != nil {
+				return err
+			}
+			c := newConn(ctx, u.target, timeout)
+			defer c.Close()
+			if err := u.account(ctx, c, "/v1/auth/refresh", 200, body); err != nil {
+				return fmt.Errorf("refresh the access of %s: %w", u.Name, err)
+			}
+			return nil
+		})
 	}
-	return nil
+	return group.Wait()
 }
 
 // account posts to one of the calls that answer with a user and tokens.

@@ -29,9 +29,9 @@ import (
 
 type suite struct {
 	Backends      []string      `name:"backend" default:"mariadb,embedded" enum:"mariadb,embedded" help:"What the server keeps its data in."`
-	Scenarios     []string      `name:"scenario" default:"send,rate,group,log,idle" enum:"send,rate,group,log,idle" help:"What to run, in this order."`
-	Repeat        int           `default:"5" help:"Runs of send, of rate and of group, of which the medians count."`
-	Clients       int           `default:"256" help:"Users of send, rate and group."`
+	Scenarios     []string      `name:"scenario" default:"send,rate,group,acks,reconnect,slow,log,idle" enum:"send,rate,group,acks,reconnect,slow,log,idle" help:"What to run, in this order."`
+	Repeat        int           `default:"5" help:"Runs of send, of rate, of group and of acks, of which the medians count."`
+	Clients       int           `default:"256" help:"Users of send, rate, group, acks and (the healthy ones) slow."`
 	SetupParallel int           `default:"4" help:"Accounts being registered at a time."`
 	Duration      time.Duration `default:"10s" help:"Measured time of a run."`
 	Warmup        time.Duration `default:"2s" help:"Unmeasured sending before it."`
@@ -39,6 +39,10 @@ type suite struct {
 	Connections   int           `default:"10000" help:"Sockets of idle."`
 	Groups        int           `default:"50" help:"Groups of group."`
 	GroupSize     int           `default:"20" help:"Members of each."`
+	Waiting       int           `default:"100" help:"Messages waiting for each client of reconnect, and for each user of acks."`
+	Reconnect     int           `name:"reconnect-clients" default:"10000" help:"Clients of reconnect, the users of log."`
+	SlowSockets   int           `default:"1000" help:"Sockets of slow that do not read."`
+	SlowRounds    int           `default:"2" help:"Pairs of rounds of slow."`
 	LogMembers    int           `default:"10000" help:"Members of log's group; they are registered first, some minutes for 10,000."`
 	LogSingles    int           `default:"20" help:"Single messages into it."`
 	LogBursts     int           `default:"3" help:"Bursts after them, of which the median counts."`
@@ -126,6 +130,8 @@ func (s *suite) backend(ctx context.Context, name, dir string) (reports []*bench
 		Clients: s.Clients, SetupParallel: s.SetupParallel, Duration: s.Duration, Warmup: s.Warmup, Settle: 15 * time.Second, MemorySettle: 15 * time.Second,
 		Timeout: 10 * time.Second, Rate: s.Rate, Text: 64, Connections: s.Connections, IdleUsers: 100,
 		Groups: s.Groups, GroupSize: s.GroupSize, LogMembers: s.LogMembers, LogSingles: s.LogSingles, LogSpacing: time.Second,
+		Waiting: s.Waiting, FillGroup: 100, ReconnectClients: s.Reconnect, ReconnectLimit: 2 * time.Minute,
+		SlowSockets: s.SlowSockets, SlowRate: 2, SlowText: 8000, SlowRounds: s.SlowRounds, AckDevices: 20,
 		LogBursts: s.LogBursts, LogBurst: s.LogBurst, LogAckDelay: s.LogAckDelay, Accounts: new(bench.Accounts), Live: os.Stderr,
 	}
 	// A fresh process for the idle sockets: what sending and hashing passwords took isn't in their baseline.
