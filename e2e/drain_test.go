@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -337,6 +338,34 @@ func TestConnectStorm(t *testing.T) {
 	bob.openLive("one-more").alive()
 }
 
+// TestSecondSignal: who does not want to wait for the orderly end asks twice.
+func TestSecondSignal(t *testing.T) {
+	t.Parallel()
+	s := embedded.start(t, "ACKBOX_DRAIN_DELAY=1m")
+	s.server.Signal(syscall.SIGTERM)
+	awaited(t, "the node to drain", func(ctx context.Context) error {
+		answer, err := s.client.Do(ctx, client.Request{Method: http.MethodGet, Path: "/readyz"})
+		if err == nil && answer.Status != http.StatusServiceUnavailable {
+			err = fmt.Errorf("/readyz answers %d", answer.Status)
+		}
+		return err
+	})
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	for ctx := within(t, patience); ; {
+		if err := syscall.Kill(s.server.Pid(), syscall.SIGTERM); err != nil && !errors.Is(err, syscall.ESRCH) {
+			t.Fatal(err)
+		}
+		select {
+		case <-s.server.Done():
+			return
+		case <-tick.C: // the first may have come before the process was ready for a second
+		case <-ctx.Done():
+			t.Fatal("the node goes on after a second SIGTERM")
+		}
+	}
+}
+
 // TestFullNode: a node that has all the sockets it may have says when to come back, keeps the ticket good, and takes the
 // next when one has gone.
 func TestFullNode(t *testing.T) {
@@ -355,6 +384,9 @@ func TestFullNode(t *testing.T) {
 	_, err = third()
 	if p := refused(t, err, "unavailable", http.StatusServiceUnavailable); p.RetryAfter == "" {
 		t.Error("a full node does not say when to come back")
+	}
+	if log := s.server.Output(); strings.Contains(log, "level=WARN msg=request") { // a storm of them would fill it
+		t.Errorf("the refusal is in the log: %s", log)
 	}
 	first.alive()
 	if err := first.Close(); err != nil {
