@@ -33,6 +33,7 @@ func (a *API) description() huma.Config {
 				Schemas: registry,
 				Responses: map[string]*huma.Response{"problem": {
 					Description: "An error: see /docs/errors",
+					Headers:     map[string]*huma.Param{"Retry-After": {Description: "With 429 and 503: seconds until it is worth trying again", Schema: &huma.Schema{Type: huma.TypeInteger}}},
 					Content:     map[string]*huma.MediaType{"application/problem+json": {Schema: problem}},
 				}},
 				SecuritySchemes: map[string]*huma.SecurityScheme{"bearer": {Type: "http", Scheme: "bearer", BearerFormat: "JWT"}},

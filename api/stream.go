@@ -33,8 +33,7 @@ func (a *API) stream(c *gin.Context) {
 	}()
 	opening, err := a.open(c, &leave)
 	if err != nil {
-		c.Set(turnedAway, model.CodeOf(err) == model.CodeDraining || errors.Is(err, service.ErrTooMany))
-		a.fail(c, err)
+		a.turnAway(c, err)
 		return
 	}
 	opening.Opened = leave
@@ -46,9 +45,9 @@ func (a *API) stream(c *gin.Context) {
 	})
 	switch {
 	case errors.Is(err, ws.ErrFull):
-		a.fail(c, full())
+		a.turnAway(c, full())
 	case errors.Is(err, ws.ErrClosing):
-		a.fail(c, draining())
+		a.turnAway(c, draining())
 	case err != nil: // the handshake failed and was answered
 		a.log.Debug("socket", "error", err)
 	}
@@ -71,12 +70,17 @@ func (a *API) recheck(session *service.Session) {
 // turnedAway marks a request that was refused for want of room, in its context.
 const turnedAway = "turned away"
 
+func (a *API) turnAway(c *gin.Context, err error) {
+	c.Set(turnedAway, model.CodeOf(err) == model.CodeDraining || errors.Is(err, service.ErrTooMany))
+	a.fail(c, err)
+}
+
 func draining() error {
 	return &model.Error{Code: model.CodeDraining, Detail: "this node is stopping", RetryAfter: time.Second}
 }
 
 func full() error {
-	return &model.Error{Code: model.CodeUnavailable, Detail: "this node has as many sockets as it may", RetryAfter: service.RetrySpread()}
+	return service.TooMany("this node has as many sockets as it may")
 }
 
 // open checks a request for a socket, waits its turn and reads where its device stands. leave

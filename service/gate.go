@@ -23,8 +23,8 @@ const (
 	retrySpread  = 8 * time.Second
 )
 
-// ErrTooMany is what lies beneath a gate's CodeUnavailable.
-var ErrTooMany = errors.New("too many connects")
+// ErrTooMany is what lies beneath the CodeUnavailable of TooMany.
+var ErrTooMany = errors.New("no room for another device")
 
 // Gate bounds how many devices connect at a time: from the request, over the upgrade, to
 // the end of the first reading of the mailbox. A storm of reconnects then costs refusals and not
@@ -61,7 +61,7 @@ func (g *Gate) Enter(ctx context.Context) (leave func(), err error) {
 	}
 	defer g.waiting.Add(-1)
 	if g.waiting.Add(1) > int64(gateQueue*cap(g.slots)) {
-		return nil, tooMany()
+		return nil, TooMany("too many devices connect at once")
 	}
 	timer := time.NewTimer(g.patience)
 	defer timer.Stop()
@@ -69,7 +69,7 @@ func (g *Gate) Enter(ctx context.Context) (leave func(), err error) {
 	case g.slots <- struct{}{}:
 		return g.leave(), nil
 	case <-timer.C:
-		return nil, tooMany()
+		return nil, TooMany("too many devices connect at once")
 	case <-g.closed:
 		return nil, stopping()
 	case <-ctx.Done():
@@ -79,16 +79,14 @@ func (g *Gate) Enter(ctx context.Context) (leave func(), err error) {
 
 func (g *Gate) leave() func() { return sync.OnceFunc(func() { <-g.slots }) }
 
-func tooMany() error {
+// TooMany counts a connect that is refused for want of room and answers CodeUnavailable with a time to come back, 1 to 9
+// seconds, that is another one for each who asks.
+func TooMany(detail string) error {
 	metrics.connectsRefused.Inc()
-	return &model.Error{Code: model.CodeUnavailable, Detail: "too many devices connect at once", RetryAfter: RetrySpread(), Cause: ErrTooMany}
+	wait := retryAtLeast + rand.N(retrySpread) //nolint:gosec // jitter, no secret
+	return &model.Error{Code: model.CodeUnavailable, Detail: detail, RetryAfter: wait, Cause: ErrTooMany}
 }
 
 func stopping() error {
 	return &model.Error{Code: model.CodeDraining, Detail: "this node is stopping", RetryAfter: retryAtLeast}
-}
-
-// RetrySpread is a time to come back, 1 to 9 seconds, that is another one for each who asks.
-func RetrySpread() time.Duration {
-	return retryAtLeast + rand.N(retrySpread) //nolint:gosec // jitter, no secret
 }

@@ -47,7 +47,7 @@ func newMetricSet() *metricSet {
 		redisErrors:     counter("redis_errors_total", "Round trips to Redis that failed; the product goes on without."),
 		relayDropped:    counter("relay_dropped_total", "Events for other nodes that were dropped; their sweep repairs."),
 		relayPublished:  counter("relay_published_total", "Events published for other nodes."),
-		connectsRefused: counter("connects_refused_total", "Sockets refused with 503 because too many devices connected at once."),
+		connectsRefused: counter("connects_refused_total", "Sockets refused with 503 because too many devices connected at once or were connected."),
 		rateLimited:     prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "ackbox", Name: "rate_limited_total", Help: "Requests refused with 429, by limit."}, []string{"limit"}),
 	}
 }
