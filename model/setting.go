@@ -52,7 +52,7 @@ func unsafeSettings(value map[string]string) (warnings []string) {
 	if strings.EqualFold(value["binlog_format"], "STATEMENT") && !off(value["log_bin"]) {
 		warn("binlog_format", "the database refuses writes at READ COMMITTED; set it to ROW")
 	}
-	if off(value["innodb_doublewrite"]) {
+	if v := value["innodb_doublewrite"]; off(v) || strings.EqualFold(v, "DETECT_ONLY") {
 		warn("innodb_doublewrite", "a torn page can destroy a table at a power cut; set it to ON, unless the file system writes pages whole")
 	}
 	for _, name := range []string{"tx_isolation", "transaction_isolation"} {

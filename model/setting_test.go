@@ -20,7 +20,7 @@ func TestUnsafeSettings(t *testing.T) {
 	want(t, "of none", len(unsafeSettings(map[string]string{})), 0)
 	for _, c := range []struct{ name, value string }{
 		{"innodb_flush_log_at_trx_commit", "0"}, {"innodb_flush_log_at_trx_commit", "2"}, {"log_bin", "OFF"}, {"sync_binlog", "0"}, {"sync_binlog", "1000"},
-		{"binlog_format", "STATEMENT"}, {"innodb_doublewrite", "OFF"}, {"tx_isolation", "REPEATABLE-READ"}, {"transaction_isolation", "SERIALIZABLE"},
+		{"binlog_format", "STATEMENT"}, {"innodb_doublewrite", "OFF"}, {"innodb_doublewrite", "DETECT_ONLY"}, {"tx_isolation", "REPEATABLE-READ"}, {"transaction_isolation", "SERIALIZABLE"},
 		{"max_allowed_packet", "16777215"}, {"max_allowed_packet", "1048576"},
 	} {
 		settings := maps.Clone(safe)
