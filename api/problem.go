@@ -41,7 +41,7 @@ var meanings = map[model.Code]meaning{
 	model.CodeTokenRevoked:         {http.StatusUnauthorized, "Token revoked", "The token was ended before its time: by logout, or because its family was ended.", "log in."},
 	model.CodeRefreshReused:        {http.StatusUnauthorized, "Refresh token reused", "The refresh token had been used before. Its whole family has ended, because one of its two users is a thief.", "log in, and look for two places that refresh at the same time."},
 	model.CodeForbidden:            {http.StatusForbidden, "Forbidden", "You are known, but may not do this.", "do not retry."},
-	model.CodeNotAccepting:         {http.StatusForbidden, "Not accepting", "The recipient takes direct messages from contacts only, and you are none yet. Nothing was stored.", "show it; do not retry."},
+	model.CodeNotAccepting:         {http.StatusForbidden, "Not accepting", "The recipient takes direct messages from contacts only, and you are none yet; or somebody does not let you bring them into a group. Nothing was stored.", "show it; do not retry."},
 	model.CodeBlocked:              {http.StatusForbidden, "Blocked", "The recipient has blocked you. Nothing was stored.", "show it; do not retry."},
 	model.CodeBanned:               {http.StatusForbidden, "Banned", "This account is banned.", "stop; reconnecting does not help."},
 	model.CodeMuted:                {http.StatusForbidden, "Muted", "You may read in this group, and not write for now. Nothing was stored.", "show it; try again when the mute has ended."},
