@@ -15,6 +15,7 @@ type Accounts struct {
 	hall    *Party  // the large group, of the first of the crowd
 	parted  map[parting][]Party
 	visited bool // the crowd's mailboxes have been written to
+	filled  bool // the clients' mailboxes have been written to by acks, and their other devices do not know
 }
 
 // parting names groups that divide the first so many users of a list among them.
@@ -33,6 +34,23 @@ func (a *Accounts) clients(ctx context.Context, o Options) ([]*User, error) {
 		a.users = users
 	}
 	return a.users, nil
+}
+
+// caughtUp brings the device that send, rate, group and slow use to the end of the clients' mailboxes, when acks has written to
+// them.
+func (a *Accounts) caughtUp(ctx context.Context, o Options) error {
+	if !a.filled {
+		return nil
+	}
+	b := newBacklog(o, device, a.users, nil)
+	if err := b.visit(ctx); err != nil {
+		return err
+	}
+	for _, d := range b.devices {
+		d.user.held, d.user.heldID = d.held, string(d.heldID)
+	}
+	a.filled = false
+	return nil
 }
 
 // many are the first n of the crowd, who can be reached without new tokens for so long.

@@ -171,12 +171,13 @@ func TestAcksTellWrongPositions(t *testing.T) {
 	}
 }
 
-// The crowd of reconnect is in log, where nothing must be left of it.
-func TestLogAfterReconnect(t *testing.T) {
+// What one scenario leaves in the mailboxes of users must not disturb the next.
+func TestScenariosInAnyOrder(t *testing.T) {
 	f := newFakeService(t)
+	f.newest = 3
 	o := quick(f)
 	o.Accounts = new(Accounts)
-	for _, scenario := range []string{"reconnect", "slow", "log", "reconnect"} {
+	for _, scenario := range []string{"acks", "rate", "acks", "reconnect", "slow", "log", "reconnect"} {
 		r := measureOne(t, o, scenario)
 		if err := r.Err(); err != nil {
 			t.Errorf("%s: %v, errors %v", scenario, err, r.Errors)

@@ -197,6 +197,7 @@ func (o Options) repeated(ctx context.Context, scenario string, repeat int) (run
 		if err != nil {
 			return nil, err
 		}
+		o.Accounts.filled = true
 		drive = func(ctx context.Context, o Options, users []*User) (*Report, error) {
 			return Acks(ctx, o, users, parties)
 		}
@@ -208,6 +209,11 @@ func (o Options) repeated(ctx context.Context, scenario string, repeat int) (run
 		}
 		if err := renew(ctx, users, time.Now().Add(takes), o.Timeout); err != nil {
 			return nil, err
+		}
+		if scenario != "acks" {
+			if err := o.Accounts.caughtUp(ctx, o); err != nil {
+				return nil, err
+			}
 		}
 		report, err := drive(ctx, o, users)
 		if err != nil {
@@ -249,6 +255,9 @@ func (o Options) slow(ctx context.Context) (*Report, error) {
 		return nil, err
 	}
 	if err := renew(ctx, users, time.Now().Add(min(takes, 2*maxPreparing)), o.Timeout); err != nil {
+		return nil, err
+	}
+	if err := o.Accounts.caughtUp(ctx, o); err != nil {
 		return nil, err
 	}
 	parties, err := o.Accounts.divided(ctx, o, slow)

@@ -31,6 +31,7 @@ type fakeService struct {
 	goesBehind bool
 	turnAway   int  // status that answers each device's first socket (not those of send); 0: none
 	cutSockets bool // each device's first socket (not those of send) is closed with 1013 after two frames
+	newest     int  // so many entries are all that a device gets that names no position; 0: all
 	wrongAcks  int  // answers to acks that are one too high
 
 	mu      sync.Mutex
@@ -365,6 +366,9 @@ func (f *fakeService) socket(w http.ResponseWriter, r *http.Request) {
 	f.sockets.Add(1)
 	s.push(fmt.Sprintf(`{"type":"hello","device_id":%q,"head":%d}`, device, len(u.entries)))
 	held := 0
+	if f.newest > 0 {
+		held = max(0, d.acked, len(u.entries)-f.newest)
+	}
 	if last := r.URL.Query().Get("last_seq"); last != "" {
 		var err error
 		if held, err = strconv.Atoi(last); err != nil || held > len(u.entries) {
