@@ -36,6 +36,9 @@ const (
 	// answerTime is the part of it that requests in flight have: then their connections are cut,
 	// so that a client that never ends its body does not take the time of the sockets.
 	answerTime = 4 * time.Second
+	// socketTime is the part that sockets have to take their goodbye: one that takes nothing must not keep what comes
+	// after it from ending in order.
+	socketTime = 4 * time.Second
 	// returnSpread is the least time over which the clients of a stopping node are asked to come
 	// back, returnPace how many in a second, maxReturnSpread the longest.
 	returnSpread    = 3 * time.Second
@@ -299,7 +302,7 @@ func (s *server) buildParts(ctx context.Context, audiences *service.Audiences, c
 	conversations.LimitReceipts(s.config.ReceiptsMaxMembers)
 	s.delivery.OnDatabaseChanged(conversations.ForgetAll)
 	s.hub = ws.NewHub(s.config.MaxSockets, api.Origins(s.config.AllowedOrigins), s.log)
-	s.onClose("sockets", s.hub.Close)
+	s.onClose("sockets", s.closeSockets)
 	metrics := promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{})
 	deps := api.Deps{
 		Auth: s.auth, Users: users, Blocks: conversations, IDs: s.ids, Ready: s.ready,
@@ -473,12 +476,17 @@ func (s *server) close(ctx context.Context) error {
 	var errs []error
 	for i := len(s.closers) - 1; i >= 0; i-- {
 		c := s.closers[i]
-		if c.name == "sockets" {
-			s.delivery.Drain(min(max(returnSpread, time.Duration(s.hub.Count())*time.Second/returnPace), maxReturnSpread))
-		}
 		if err := c.fn(ctx); err != nil {
 			errs = append(errs, fmt.Errorf("closing %s: %w", c.name, err))
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// closeSockets says bye to every socket and cuts those that do not take it.
+func (s *server) closeSockets(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, socketTime)
+	defer cancel()
+	s.delivery.Drain(min(max(returnSpread, time.Duration(s.hub.Count())*time.Second/returnPace), maxReturnSpread))
+	return s.hub.Close(ctx)
 }

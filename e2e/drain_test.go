@@ -16,6 +16,7 @@ import (
 	"time"
 
 	_ "github.com/go-sql-driver/mysql"
+	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
 
 	"ackbox/client"
@@ -336,6 +337,25 @@ func TestConnectStorm(t *testing.T) {
 		t.Fatal(err)
 	}
 	bob.openLive("one-more").alive()
+}
+
+// TestDrainUnread: a client that reads nothing does not keep a node from ending in order: it gives its node id back.
+func TestDrainUnread(t *testing.T) {
+	t.Parallel()
+	s := embedded.start(t, "ACKBOX_ACK_TIMEOUT=1m")
+	alice, bob := s.user(t), s.user(t)
+	bob.openUnread(s, "slow")
+	body := map[string]any{"text": strings.Repeat("x", 60_000)}
+	for range 200 { // 12 MB: more than the link holds
+		alice.sendDraft(client.Draft{ClientMsgID: uuid.NewString(), ToUserID: bob.id(), Type: "custom", Body: body})
+	}
+	began := time.Now()
+	if err := s.server.Terminate(); err != nil {
+		t.Errorf("the stop: %v", err)
+	}
+	if took := time.Since(began); took > stopTime {
+		t.Errorf("the stop took %s, want at most %s", took, stopTime)
+	}
 }
 
 // TestSecondSignal: who does not want to wait for the orderly end asks twice.

@@ -20,24 +20,7 @@ import (
 func slowReader(t *testing.T, s *system) {
 	const messages, size = 300, 60_000 // 18 MB, and more entries than may be in flight
 	alice, bob := s.user(t), s.user(t)
-	dialer := websocket.Dialer{NetDialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-		conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
-		if err != nil {
-			return nil, err
-		}
-		// Not less than a loopback segment: a smaller window is probed by timers, and the link itself would be the slow one.
-		return conn, conn.(*net.TCPConn).SetReadBuffer(256 << 10)
-	}}
-	address := s.server.WSURL + "/v1/ws?device_id=slow"
-	slow, _, err := dialer.DialContext(within(t, patience), address, http.Header{"Authorization": {"Bearer " + bob.AccessToken}})
-	if err != nil {
-		t.Fatalf("connect: %v", err)
-	}
-	t.Cleanup(func() {
-		if err := slow.Close(); err != nil {
-			t.Error(err)
-		}
-	})
+	slow := bob.openUnread(s, "slow")
 	quick := bob.openLive("quick")
 
 	text := strings.Repeat("x", size)
@@ -90,4 +73,28 @@ func slowReader(t *testing.T, s *system) {
 	if n := len(bob.wholeMailbox()); n != messages {
 		t.Errorf("bob has %d entries, want %d", n, messages)
 	}
+}
+
+// openUnread connects a device that reads only when the test does, over a link that holds little.
+func (a *actor) openUnread(s *system, device string) *websocket.Conn {
+	a.t.Helper()
+	dialer := websocket.Dialer{NetDialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		// Not less than a loopback segment: a smaller window is probed by timers, and the link itself would be the slow one.
+		return conn, conn.(*net.TCPConn).SetReadBuffer(256 << 10)
+	}}
+	header := http.Header{"Authorization": {"Bearer " + a.AccessToken}}
+	conn, _, err := dialer.DialContext(within(a.t, patience), s.server.WSURL+"/v1/ws?device_id="+device, header)
+	if err != nil {
+		a.t.Fatalf("connect: %v", err)
+	}
+	a.t.Cleanup(func() {
+		if err := conn.Close(); err != nil {
+			a.t.Error(err)
+		}
+	})
+	return conn
 }
