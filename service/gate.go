@@ -83,7 +83,7 @@ func (g *Gate) leave() func() { return sync.OnceFunc(func() { <-g.slots }) }
 // seconds, that is another one for each who asks.
 func TooMany(detail string) error {
 	metrics.connectsRefused.Inc()
-	wait := retryAtLeast + rand.N(retrySpread) //nolint:gosec // jitter, no secret
+	wait := retryAtLeast + rand.N(retrySpread)
 	return &model.Error{Code: model.CodeUnavailable, Detail: detail, RetryAfter: wait, Cause: ErrTooMany}
 }
 
