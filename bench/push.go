@@ -38,11 +38,16 @@ type closeError struct{ code int }
 func (e *closeError) Error() string { return fmt.Sprintf("socket closed %d", e.code) }
 
 // openPushSocket is openSocket for a pushSocket. The socket is closed when the context ends, or by its end.
-func openPushSocket(ctx context.Context, u *User, query url.Values, source net.IP) (_ *pushSocket, err error) {
+func openPushSocket(ctx context.Context, u *User, query url.Values, source net.IP) (*pushSocket, error) {
 	nc, err := u.target.dialFrom(ctx, source)
 	if err != nil {
 		return nil, err
 	}
+	return upgrade(ctx, nc, u, query)
+}
+
+// upgrade makes a push socket of a connection, which is closed when that fails.
+func upgrade(ctx context.Context, nc net.Conn, u *User, query url.Values) (_ *pushSocket, err error) {
 	release := context.AfterFunc(ctx, func() { nc.Close() }) //nolint:errcheck // it wakes the reader, which reports the end
 	end := func() {
 		release()

@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/url"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,8 +15,6 @@ import (
 
 const (
 	slowDevice = "slow"
-	// slowBuffer is what the kernel keeps for a socket that is not read, in bytes, as far as it lets us choose.
-	slowBuffer = 4 << 10
 	// slowLook is how long a socket is read at the end of a round, to see whether the server had closed it.
 	slowLook = 2 * time.Second
 )
@@ -114,8 +112,12 @@ func (b *slowBacklog) beside(ctx context.Context, drive func(ctx context.Context
 	sender.Go(func() {
 		for _, s := range b.senders {
 			s.open(sending)
-			defer s.close()
 		}
+		defer func() {
+			for _, s := range b.senders {
+				s.close()
+			}
+		}()
 		interval := time.Duration(float64(time.Second) / (b.options.SlowRate * float64(len(b.senders))))
 		pace(sending, since(), interval, maxMessagesASender, func(i int, due time.Duration) {
 			b.senders[i%len(b.senders)].send(sending, due)
@@ -145,18 +147,17 @@ func (b *slowBacklog) openSlow(ctx context.Context) (*slowSockets, error) {
 			if opening.Err() != nil {
 				return opening.Err()
 			}
-			s, err := openPushSocket(ctx, d.user, url.Values{"device_id": {slowDevice}}, d.user.target.source(i))
+			nc, err := d.user.target.dialNarrow(ctx, d.user.target.source(i))
+			if err != nil {
+				return fmt.Errorf("open a slow socket: %w", err)
+			}
+			s, err := upgrade(ctx, nc, d.user, url.Values{"device_id": {slowDevice}})
 			if err != nil {
 				return fmt.Errorf("open a slow socket: %w", err)
 			}
 			all.mu.Lock()
+			defer all.mu.Unlock()
 			all.open = append(all.open, s)
-			all.mu.Unlock()
-			if tcp, ok := s.nc.(*net.TCPConn); ok {
-				if err := tcp.SetReadBuffer(slowBuffer); err != nil {
-					return fmt.Errorf("a small buffer: %w", err)
-				}
-			}
 			return nil
 		})
 	}
@@ -181,7 +182,7 @@ func (s *slowSockets) close(ctx context.Context) int64 {
 				return // it has ended with ctx
 			}
 			err := socket.serve(func([]byte) error { return nil })
-			if timeout, ok := errors.AsType[net.Error](err); ctx.Err() == nil && !(ok && timeout.Timeout()) {
+			if ctx.Err() == nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 				cut.Add(1)
 			}
 		})

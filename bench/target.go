@@ -71,7 +71,16 @@ func (t *target) dial(ctx context.Context) (net.Conn, error) { return t.dialFrom
 
 // dialFrom dials from a source address; nil leaves it to the system.
 func (t *target) dialFrom(ctx context.Context, source net.IP) (net.Conn, error) {
-	dialer := net.Dialer{Timeout: dialTimeout}
+	return t.dialWith(ctx, net.Dialer{}, source)
+}
+
+// dialNarrow is dialFrom for a connection of which the kernels on both sides keep little that is not read.
+func (t *target) dialNarrow(ctx context.Context, source net.IP) (net.Conn, error) {
+	return t.dialWith(ctx, net.Dialer{Control: narrow}, source)
+}
+
+func (t *target) dialWith(ctx context.Context, dialer net.Dialer, source net.IP) (net.Conn, error) {
+	dialer.Timeout = dialTimeout
 	if source != nil {
 		dialer.LocalAddr = &net.TCPAddr{IP: source}
 	}
