@@ -28,6 +28,7 @@ type fakeService struct {
 	refuse     int // 503 once, then accepted
 	hangUp     int // accepted, and the connection closed instead of an answer
 	reject     int // 422
+	stall      int // the service stands still for stallTime at this send
 	goesBehind bool
 	turnAway   int  // status that answers each device's first socket (not those of send); 0: none
 	cutSockets bool // each device's first socket (not those of send) is closed with 1013 after two frames
@@ -95,7 +96,10 @@ type fakeGroup struct {
 	acked    map[*fakeUser]int
 }
 
-const fakeMailboxLimit = 5
+const (
+	fakeMailboxLimit = 5
+	stallTime        = 300 * time.Millisecond
+)
 
 type fakeSocket struct {
 	mu sync.Mutex
@@ -213,6 +217,9 @@ func (f *fakeService) send(w http.ResponseWriter, r *http.Request) {
 	}
 	f.sends++
 	n := f.sends
+	if n == f.stall {
+		pauseFor(r.Context(), stallTime) //nolint:errcheck // the client may have gone
+	}
 	switch {
 	case nth(n, f.reject):
 		f.problem(w, 422, "validation")

@@ -136,6 +136,20 @@ func TestRate(t *testing.T) {
 	}
 }
 
+// While the service stands still, sends become due; each of them has waited, though only one a client was under way.
+func TestRateCountsFromWhenASendWasDue(t *testing.T) {
+	f := newFakeService(t)
+	f.stall = 30
+	o := quick(f)
+	o.Duration = 600 * time.Millisecond // 120 sends, of which 40 are due in the first 200 ms of the stall
+	r := measureOne(t, o, "rate")
+	for _, name := range []string{"send_p90_ms", "push_p90_ms"} {
+		if got := value(t, r, name); got < 100 {
+			t.Errorf("%s is %v: the stall counts for those who were under way only", name, got)
+		}
+	}
+}
+
 func TestIdle(t *testing.T) {
 	f := newFakeService(t)
 	o := quick(f)
