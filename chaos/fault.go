@@ -21,6 +21,8 @@ type Fault struct {
 	// Limit is how late, after the fault's end, what it touched may come; 0 is 15 s.
 	Limit  time.Duration
 	Limits verify.Limits // without a fault; zero values are the checker's
+	// NoDeadlock: that the database breaks a deadlock is a violation, although the node runs the transaction again.
+	NoDeadlock bool
 	// Strike injects the fault, holds it, heals it, and returns when every node is ready again. It calls begin at the
 	// moment of the injection, with the node that is hit, or nil when it is a store.
 	Strike func(ctx context.Context, s *Strike) error

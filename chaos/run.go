@@ -210,7 +210,8 @@ func (r *run) round(ctx context.Context, n int) (broken string, err error) {
 	if err != nil {
 		return "", err
 	}
-	r.state.Sums.Deadlocks += max(0, deadlocks-r.deadlocks) // it began anew when the database did
+	broke := max(0, deadlocks-r.deadlocks) // it began anew when the database did
+	r.state.Sums.Deadlocks += broke
 	r.deadlocks = deadlocks
 	events := recorder.Events()
 	result := verify.Check(verify.Run{Events: events, Tables: tables, Limits: r.fault.Limits})
@@ -226,6 +227,9 @@ func (r *run) round(ctx context.Context, n int) (broken string, err error) {
 		return "", err
 	}
 	result.Violations = append(append(result.Violations, r.crashes()...), grown...)
+	if broke > 0 && r.fault.NoDeadlock {
+		result.Violations = append(result.Violations, verify.Violation{Rule: verify.RuleResources, Detail: fmt.Sprintf("the database broke %d deadlocks", broke)})
+	}
 	r.state.Sums.Cycles += n
 	r.state.Sums.Sending += sending
 	r.state.Sums.add(result, recovered(events, blows))

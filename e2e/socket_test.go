@@ -90,7 +90,8 @@ func socketBehindOnConnect(t *testing.T, s *system) {
 }
 
 // socketBehindInFlight: at most 256 un-acked entries are in flight; then the device is behind until it has acked up to head.
-func socketBehindInFlight(t *testing.T, s *system) {
+func socketBehindInFlight(t *testing.T, b backend) {
+	s := b.start(t, "ACKBOX_ACK_TIMEOUT=1m") // filling takes its time on a busy machine
 	alice, bob := s.user(t), s.user(t)
 	laptop := bob.openLive("laptop")
 	alice.fill(bob, 300)
