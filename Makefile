@@ -10,7 +10,7 @@ export PATH := $(PATH):/usr/local/go/bin
 export GOTOOLCHAIN := local
 
 FUZZTIME ?= 20s
-# make bench BENCHFLAGS='--scenario send,rate,idle' leaves out the groups, whose 10,000 accounts take minutes.
+# make bench BENCHFLAGS='--scenario send,rate,acks,idle' leaves out the storm and the large group, whose 10,000 accounts take minutes.
 BENCHFLAGS ?=
 # make chaos CHAOSFLAGS='--fault kill-node --cycles 300 --seed 1'; docs/reliability.md has the rest.
 CHAOSFLAGS ?=
@@ -72,7 +72,7 @@ vuln: $(GOVULNCHECK) ## Look for known vulnerabilities; says SKIPPED when the da
 	@tools/vuln $(GOVULNCHECK)
 
 .PHONY: bench
-bench: $(WITHSERVERS) ## Measure sends, pushes and idle connections against MariaDB and Redis
+bench: $(WITHSERVERS) ## Measure sends, pushes, acks, reconnects and idle connections against MariaDB and Redis
 	go build -o $(TOOLS)/suite ./bench/cmd/suite
 	$(WITHSERVERS) -- $(TOOLS)/suite $(BENCHFLAGS)
 
