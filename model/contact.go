@@ -16,14 +16,13 @@ func (s *Store) ShareGroup(ctx context.Context, a, b UserID) (shared bool, err e
 	return shared, nil
 }
 
-// Unwilling picks out of users those whom by may not bring into a group: they block by, or take messages
-// from contacts only, of whom by is none (no common group, and nothing said in their direct conversation).
+// Unwilling picks out of users those whom by may not bring into a group: they take messages from contacts
+// only, and block by, or by is none (no common group, and nothing said in their direct conversation).
 func (s *Store) Unwilling(ctx context.Context, by UserID, users []UserID) (list []UserID, err error) {
 	err = chunks(users, s.rows(rowsPerStatement), func(part []UserID) error {
 		var found []UserID
-		err := s.read(ctx).Raw(`SELECT u.id FROM users u WHERE u.id IN ? AND (EXISTS (SELECT 1 FROM blocks b WHERE b.user_id = u.id AND b.blocked_id = ?)
-			OR (u.direct_messages = 'contacts'
-				AND NOT EXISTS (SELECT 1 FROM members p JOIN members o ON o.conversation_id = p.conversation_id JOIN conversations c ON c.id = p.conversation_id
+		err := s.read(ctx).Raw(`SELECT u.id FROM users u WHERE u.id IN ? AND u.direct_messages = 'contacts' AND (EXISTS (SELECT 1 FROM blocks b WHERE b.user_id = u.id AND b.blocked_id = ?)
+			OR (NOT EXISTS (SELECT 1 FROM members p JOIN members o ON o.conversation_id = p.conversation_id JOIN conversations c ON c.id = p.conversation_id
 					WHERE p.user_id = ? AND o.user_id = u.id AND p.left_seq = 0 AND o.left_seq = 0 AND c.dissolved_at = 0 AND (c.kind = 'group' OR c.head > 0)))) ORDER BY u.id`, part, by, by).Scan(&found).Error
 		list = append(list, found...)
 		return err

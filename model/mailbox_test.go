@@ -91,11 +91,12 @@ func nothingAppearsLate(t *testing.T, s *Store) {
 	ended := make(chan error, 1)
 	go func() { ended <- group.Wait() }()
 	var last int64
-	for writing := true; writing; {
+	writing := true
+	for more := true; writing || more; {
 		select {
 		case err := <-ended:
 			ok(t, err)
-			writing = false // one more look
+			writing = false // and at least one more look
 		default:
 		}
 		page, err := s.Mailbox(t.Context(), reader, last, 7)
@@ -106,9 +107,7 @@ func nothingAppearsLate(t *testing.T, s *Store) {
 			}
 			last = e.Seq
 		}
-		if len(page) == 7 {
-			writing = true
-		}
+		more = len(page) == 7
 	}
 	head, err := s.MailboxHead(t.Context(), reader)
 	ok(t, err)

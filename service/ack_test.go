@@ -175,7 +175,7 @@ func TestNewDeviceForgesNoReceipts(t *testing.T) {
 func TestRacingAcks(t *testing.T) {
 	t.Parallel()
 	onBothBackends(t, func(t *testing.T, store *model.Store) {
-		nodes := []*node{newNode(t, store, standard, time.Now), newNode(t, store, standard, time.Now)}
+		nodes := []*node{newNode(t, store, standard, newHandClock().now), newNode(t, store, standard, time.Now)}
 		const entries, devices = 40, 3
 		type mailbox struct {
 			user         model.UserID

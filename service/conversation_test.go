@@ -13,7 +13,7 @@ func TestLargeAudience(t *testing.T) {
 	t.Parallel()
 	n := newNode(t, sqliteStore(t), standard, time.Now)
 	owner, member, stranger := n.user(t), n.user(t), n.user(t)
-	groups := NewGroups(n.store, n.ids, n.writer, n.conversations, n.delivery, 1, 10, time.Now) // a log from two members on
+	groups := NewGroups(n.store, n.ids, n.writer, n.conversations, n.delivery, 1, 10, n.clock) // a log from two members on
 	view, _, err := groups.Create(within(t), owner, "", "large", []model.UserID{member})
 	must(t, err)
 	id := view.Conversation.ID
@@ -47,7 +47,7 @@ func TestLargeAudience(t *testing.T) {
 func TestGroupKey(t *testing.T) {
 	t.Parallel()
 	onBothBackends(t, func(t *testing.T, store *model.Store) {
-		n := newNode(t, store, standard, time.Now)
+		n := newNode(t, store, standard, newHandClock().now)
 		owner := n.user(t)
 		first, again, err := n.groups().Create(within(t), owner, "key", "a group", nil)
 		must(t, err)

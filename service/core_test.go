@@ -157,6 +157,7 @@ type node struct {
 	conversations *Conversations
 	mailboxes     *Mailboxes
 	log           *logged
+	clock         func() time.Time
 }
 
 var standard = DeliveryOptions{
@@ -165,7 +166,7 @@ var standard = DeliveryOptions{
 
 func newNode(t tester, store *model.Store, options DeliveryOptions, clock func() time.Time) *node {
 	t.Helper()
-	n := &node{store: store, log: &logged{}}
+	n := &node{store: store, log: &logged{}, clock: clock}
 	log := slog.New(slog.NewTextHandler(n.log, nil))
 	var err error
 	n.ids, err = NewIDs(t.Context(), store, -1, "test", clock, log)

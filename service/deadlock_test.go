@@ -33,7 +33,7 @@ func TestNoDeadlock(t *testing.T) {
 	for name, test := range map[string]func(t *testing.T, nodes []*node){"heads": overlappingGroups, "keys": sameKeys, "acks": sameAcks} {
 		t.Run(name, func(t *testing.T) {
 			store := openStore(t, model.Options{MySQLDSN: server.DSN("deadlock_" + name)})
-			nodes := []*node{newNode(t, store, standard, time.Now), newNode(t, store, standard, time.Now)}
+			nodes := []*node{newNode(t, store, standard, newHandClock().now), newNode(t, store, standard, time.Now)}
 			before := deadlocks(t, server)
 			test(t, nodes)
 			equal(t, "deadlocks", deadlocks(t, server)-before, 0)

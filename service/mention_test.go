@@ -97,7 +97,7 @@ func TestMentionOfANewMember(t *testing.T) {
 }
 
 func (n *node) groups() *Groups {
-	return NewGroups(n.store, n.ids, n.writer, n.conversations, n.delivery, 100, 1_000, time.Now)
+	return NewGroups(n.store, n.ids, n.writer, n.conversations, n.delivery, 100, 1_000, n.clock)
 }
 
 // group makes a group.
@@ -114,7 +114,7 @@ func TestUnreadMentions(t *testing.T) {
 	t.Parallel()
 	onBothBackends(t, func(t *testing.T, store *model.Store) {
 		server := miniredis.RunT(t)
-		n := newNode(t, store, standard, time.Now)
+		n := newNode(t, store, standard, newHandClock().now)
 		m := n.messages(t, server)
 		groups := n.groups()
 		people := []model.UserID{n.user(t), n.user(t), n.user(t), n.user(t)}
@@ -263,7 +263,7 @@ func TestReplyRacesRecall(t *testing.T) {
 	t.Parallel()
 	onBothBackends(t, func(t *testing.T, store *model.Store) {
 		server := miniredis.RunT(t)
-		nodes := []*node{newNode(t, store, standard, time.Now), newNode(t, store, standard, time.Now)}
+		nodes := []*node{newNode(t, store, standard, newHandClock().now), newNode(t, store, standard, time.Now)}
 		a, b := nodes[0].user(t), nodes[0].user(t)
 		sends := []*Messages{nodes[0].messages(t, server), nodes[1].messages(t, server)}
 		after := 0
@@ -312,7 +312,7 @@ func TestReplyRacesRecall(t *testing.T) {
 func TestQuotedFields(t *testing.T) {
 	t.Parallel()
 	onBothBackends(t, func(t *testing.T, store *model.Store) {
-		n := newNode(t, store, standard, time.Now)
+		n := newNode(t, store, standard, newHandClock().now)
 		m := n.messages(t, miniredis.RunT(t))
 		a, b := n.user(t), n.user(t)
 		for i, c := range []struct {

@@ -17,7 +17,7 @@ import (
 func (n *node) messages(t testing.TB, server *miniredis.Miniredis) *Messages {
 	t.Helper()
 	w := newWindow(t, "redis://"+server.Addr())
-	return NewMessages(n.store, n.ids, w, n.writer, n.audiences, n.conversations, 2*time.Minute, time.Now)
+	return NewMessages(n.store, n.ids, w, n.writer, n.audiences, n.conversations, 2*time.Minute, n.clock)
 }
 
 func hi(from, to model.UserID, key string) Draft {
@@ -30,7 +30,7 @@ func TestSendOnce(t *testing.T) {
 	t.Parallel()
 	onBothBackends(t, func(t *testing.T, store *model.Store) {
 		server := miniredis.RunT(t)
-		nodes := []*node{newNode(t, store, standard, time.Now), newNode(t, store, standard, time.Now)}
+		nodes := []*node{newNode(t, store, standard, newHandClock().now), newNode(t, store, standard, time.Now)}
 		sends := []*Messages{nodes[0].messages(t, server), nodes[1].messages(t, server)}
 		a, b := nodes[0].user(t), nodes[0].user(t)
 		race := func(key string) *Sent {

@@ -93,6 +93,7 @@ func TestRelay(t *testing.T) {
 	one.acked(Ack{Key: phone.session.Key, UpTo: seq(2)})
 	eventually(t, "the ack to be heard", func() bool { return two.delivery.queue.Len() == 1 })
 
+	clock.step(time.Millisecond)
 	again := one.connect(t, one.device("phone"), nil) // on the other node
 	phone.closedWith(CloseReplaced)
 	again.expect("hello 2 of 3", "message 3", "synced 3")

@@ -2,7 +2,6 @@ package service
 
 import (
 	"testing"
-	"time"
 
 	"ackbox/model"
 )
@@ -55,18 +54,18 @@ func TestFirstWord(t *testing.T) {
 	})
 }
 
-// TestUnwilling: nobody is brought into a group by whom they block, nor, if they take messages from contacts
-// only, by a stranger; those who may do so still can, and a repeat is answered as before.
+// TestUnwilling: who takes messages from contacts only is not brought into a group by a stranger, nor by whom
+// they block; those who may do so still can, and a repeat is answered as before.
 func TestUnwilling(t *testing.T) {
 	t.Parallel()
 	onBothBackends(t, func(t *testing.T, store *model.Store) {
-		n := newNode(t, store, standard, time.Now)
+		n := newNode(t, store, standard, newHandClock().now)
 		groups := n.groups()
 		me, open, shy, friend, foe := n.user(t), n.user(t), n.user(t), n.user(t), n.user(t)
 		friends, _, err := groups.Create(within(t), me, "first", "friends", []model.UserID{friend, foe})
 		must(t, err)
 		contacts := model.FromContacts
-		for _, user := range []model.UserID{shy, friend} {
+		for _, user := range []model.UserID{shy, friend, foe} {
 			must(t, store.UpdateProfile(t.Context(), user, nil, nil, &contacts))
 		}
 		must(t, n.conversations.SetBlock(t.Context(), foe, me, true))

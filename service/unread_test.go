@@ -78,7 +78,7 @@ func (c *talk) unread(user model.UserID) (n int64) {
 func TestUnreadAndLastMessage(t *testing.T) {
 	t.Parallel()
 	onBothBackends(t, func(t *testing.T, store *model.Store) {
-		n := newNode(t, store, standard, time.Now)
+		n := newNode(t, store, standard, newHandClock().now)
 		m := n.messages(t, miniredis.RunT(t))
 		runs, began := 0, time.Now()
 		rapid.Check(t, func(t *rapid.T) {
@@ -88,7 +88,7 @@ func TestUnreadAndLastMessage(t *testing.T) {
 			must(t, n.ids.Renew(within(t))) // as a job does: with the race detector it takes long
 			people := []model.UserID{n.user(t), n.user(t), n.user(t)}
 			limit := rapid.SampledFrom([]int{1, 2, 100}).Draw(t, "mailbox limit") // a log, one that becomes a log, mailboxes
-			groups := NewGroups(store, n.ids, n.writer, n.conversations, n.delivery, limit, 100, time.Now)
+			groups := NewGroups(store, n.ids, n.writer, n.conversations, n.delivery, limit, 100, n.clock)
 			view, _, err := groups.Create(within(t), people[0], "", "a group", people[1:2])
 			must(t, err)
 			group := &talk{id: view.Conversation.ID, people: map[model.UserID]*part{}}

@@ -55,7 +55,7 @@ func once(t tester, list []model.SeqMessage, keys int) {
 func TestPoisonRow(t *testing.T) {
 	t.Parallel()
 	onBothBackends(t, func(t *testing.T, store *model.Store) {
-		n := newNode(t, store, standard, time.Now)
+		n := newNode(t, store, standard, newHandClock().now)
 		audience, a, b := n.pair(t)
 		taken := n.write(t, audience, a, 1)[0].Message.ID
 		var batch []*send
@@ -93,7 +93,7 @@ func TestPoisonRow(t *testing.T) {
 func TestRefusedInABatch(t *testing.T) {
 	t.Parallel()
 	onBothBackends(t, func(t *testing.T, store *model.Store) {
-		n := newNode(t, store, standard, time.Now)
+		n := newNode(t, store, standard, newHandClock().now)
 		blocked, a, b := n.pair(t)
 		open, c, d := n.pair(t)
 		stranger := n.user(t)
@@ -121,7 +121,7 @@ func TestRefusedInABatch(t *testing.T) {
 func TestSameKeyInABatch(t *testing.T) {
 	t.Parallel()
 	onBothBackends(t, func(t *testing.T, store *model.Store) {
-		n := newNode(t, store, standard, time.Now)
+		n := newNode(t, store, standard, newHandClock().now)
 		audience, a, b := n.pair(t)
 		say := func(text string) *send {
 			msg := n.text(t, audience, a, "k")
@@ -195,7 +195,7 @@ func TestUnknownCommit(t *testing.T) {
 			t.Run(fmt.Sprint(name, " ", times), func(t *testing.T) {
 				t.Parallel()
 				store, direct, proxy := behindProxy(t)
-				n := newNode(t, store, standard, time.Now)
+				n := newNode(t, store, standard, newHandClock().now)
 				audience, a, b := n.pair(t)
 				n.write(t, audience, a, 1)
 				proxy.arm(where, times)
@@ -258,7 +258,7 @@ func TestUnknownForGood(t *testing.T) {
 					continue // ten seconds once are enough
 				}
 				store, direct, proxy := behindProxy(t)
-				n := newNode(t, store, standard, time.Now)
+				n := newNode(t, store, standard, newHandClock().now)
 				audience, a, b := n.pair(t)
 				msg := n.text(t, audience, a, "k")
 				proxy.armLast(where)
@@ -294,7 +294,7 @@ func TestUnknownForGood(t *testing.T) {
 func TestDatabaseAway(t *testing.T) {
 	t.Parallel()
 	store, direct, proxy := behindProxy(t)
-	n := newNode(t, store, standard, time.Now)
+	n := newNode(t, store, standard, newHandClock().now)
 	audience, a, b := n.pair(t)
 	n.write(t, audience, a, 1)
 	msg := n.text(t, audience, a, "k")
@@ -311,7 +311,7 @@ func TestDatabaseAway(t *testing.T) {
 func TestStopWhileTheDatabaseHangs(t *testing.T) {
 	t.Parallel()
 	store := openStore(t, model.Options{MySQLDSN: testenv.MySQL(t)})
-	n := newNode(t, store, standard, time.Now)
+	n := newNode(t, store, standard, newHandClock().now)
 	audience, a, b := n.pair(t)
 	n.write(t, audience, a, 1)
 	locked, release := make(chan struct{}), make(chan struct{})
@@ -364,7 +364,7 @@ func TestRacingWriters(t *testing.T) {
 	t.Parallel()
 	onBothBackends(t, func(t *testing.T, store *model.Store) {
 		const senders, each = 8, 40
-		nodes := []*node{newNode(t, store, standard, time.Now), newNode(t, store, standard, time.Now)}
+		nodes := []*node{newNode(t, store, standard, newHandClock().now), newNode(t, store, standard, time.Now)}
 		reader := nodes[0].user(t)
 		ctx := within(t)
 		var sends errgroup.Group
@@ -423,7 +423,7 @@ func TestRacingWriters(t *testing.T) {
 func TestRacingKey(t *testing.T) {
 	t.Parallel()
 	onBothBackends(t, func(t *testing.T, store *model.Store) {
-		nodes := []*node{newNode(t, store, standard, time.Now), newNode(t, store, standard, time.Now)}
+		nodes := []*node{newNode(t, store, standard, newHandClock().now), newNode(t, store, standard, time.Now)}
 		audience, a, b := nodes[0].pair(t)
 		var mu sync.Mutex
 		first := map[model.MessageID]int{}
