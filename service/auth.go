@@ -47,6 +47,7 @@ type Auth struct {
 	store        *model.Store
 	ids          interface{ Next() (int64, error) }
 	redis        redis.Cmdable
+	ticketRest   rest // of Redis
 	installation string
 	now          func() time.Time
 	refreshTTL   time.Duration

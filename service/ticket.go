@@ -31,11 +31,10 @@ func (a *Auth) Ticket(ctx context.Context, c Claims) (Ticket, error) {
 	if err != nil {
 		return Ticket{}, fmt.Errorf("ticket: %w", err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, ticketTimeout)
-	defer cancel()
 	value, hash := newSecret()
 	expires := a.now().Add(TicketTTL).UTC()
-	if err := a.redis.Set(ctx, a.ticketKey(hash), text, TicketTTL).Err(); err != nil {
+	err = a.tickets(ctx, func(ctx context.Context) error { return a.redis.Set(ctx, a.ticketKey(hash), text, TicketTTL).Err() })
+	if err != nil {
 		return Ticket{}, redisAway(err)
 	}
 	return Ticket{Value: value, ExpiresAt: expires}, nil
@@ -48,9 +47,11 @@ func (a *Auth) RedeemTicket(ctx context.Context, value string) (Claims, error) {
 	if len(value) > maxToken {
 		return Claims{}, bad
 	}
-	ctx, cancel := context.WithTimeout(ctx, ticketTimeout)
-	defer cancel()
-	text, err := a.redis.GetDel(ctx, a.ticketKey(hashSecret(value))).Bytes()
+	var text []byte
+	err := a.tickets(ctx, func(ctx context.Context) (err error) {
+		text, err = a.redis.GetDel(ctx, a.ticketKey(hashSecret(value))).Bytes()
+		return err
+	})
 	if errors.Is(err, redis.Nil) {
 		return Claims{}, bad
 	}
@@ -68,6 +69,20 @@ func (a *Auth) RedeemTicket(ctx context.Context, value string) (Claims, error) {
 		return Claims{}, err
 	}
 	return c, nil
+}
+
+// tickets asks Redis, unless it has just failed: a connect holds one of few places meanwhile.
+func (a *Auth) tickets(ctx context.Context, ask func(context.Context) error) error {
+	if !a.ticketRest.ask() {
+		return errRedisRests
+	}
+	asked, cancel := context.WithTimeout(ctx, ticketTimeout)
+	defer cancel()
+	err := ask(asked)
+	if ctx.Err() == nil { // or it is the caller who has gone
+		a.ticketRest.answered(err == nil || errors.Is(err, redis.Nil))
+	}
+	return err
 }
 
 func (a *Auth) ticketKey(hash string) string { return "ackbox:" + a.installation + ":ticket:" + hash }

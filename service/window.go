@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strconv"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"ackbox/model"
@@ -25,7 +24,7 @@ type Window struct {
 	installation string
 	queue        *batcher[*claim]
 
-	downUntil atomic.Int64 // Unix ns: Redis failed and is left alone until then
+	rest rest // of Redis
 
 	mu      sync.Mutex
 	flights map[windowKey]*flight // keys that are being sent by this node
@@ -53,10 +52,6 @@ type claim struct {
 
 // windowTimeout is how long a claim may take before the send goes on without it.
 const windowTimeout = 100 * time.Millisecond
-
-// redisRest is how long the window goes without Redis after a failed round trip, so
-// that a slow or missing one costs a send in a second its patience, not every send.
-const redisRest = time.Second
 
 // NewWindow starts the two pipelines.
 func NewWindow(client redis.UniversalClient, installation string, length time.Duration) *Window {
@@ -89,14 +84,14 @@ func (w *Window) Enter(ctx context.Context, sender model.UserID, key string) (le
 	w.mu.Unlock()
 
 	c := &claim{key: k, done: make(chan struct{})}
-	if time.Now().UnixNano() < w.downUntil.Load() {
+	if !w.rest.ask() {
 		c.won, c.err = true, errRedisRests
 	} else if w.queue.put(c) == nil {
 		timer := time.NewTimer(windowTimeout)
 		select {
 		case <-c.done:
 		case <-timer.C: // Redis is slow: the row decides
-			w.downUntil.Store(time.Now().Add(redisRest).UnixNano())
+			w.rest.answered(false)
 			c = &claim{key: k, won: true}
 		}
 		timer.Stop()
@@ -138,10 +133,12 @@ func (w *Window) run(batch []*claim) {
 		answers[i] = pipe.SetArgs(ctx, c.key.in(w.installation), 1, redis.SetArgs{Mode: "NX", TTL: w.length})
 	}
 	// Exec gives the first command's error; each is read below.
-	if _, err := pipe.Exec(ctx); err != nil && !errors.Is(err, redis.Nil) {
+	asked := time.Now()
+	_, err := pipe.Exec(ctx)
+	if err != nil && !errors.Is(err, redis.Nil) {
 		metrics.redisErrors.Inc()
-		w.downUntil.Store(time.Now().Add(redisRest).UnixNano())
 	}
+	w.rest.answered((err == nil || errors.Is(err, redis.Nil)) && time.Since(asked) < windowTimeout)
 	for i, c := range batch {
 		if answers[i] != nil {
 			err := answers[i].Err()

@@ -40,9 +40,9 @@ func whileRedisIsQuick(t *testing.T, w *Window, test func(t *testing.T, key stri
 	t.Helper()
 	var wrong string
 	for i := range 10 {
-		before := w.downUntil.Load()
+		before := w.rest.until.Load()
 		wrong = test(t, fmt.Sprint(t.Name(), i))
-		if w.downUntil.Load() == before {
+		if w.rest.until.Load() == before {
 			if wrong != "" {
 				t.Error(wrong)
 			}
