@@ -183,11 +183,10 @@ func TestRepeatsRenewTokensAndCarryPositionsOn(t *testing.T) {
 }
 
 func TestCancelEndsARun(t *testing.T) {
-	f := newFakeService(t)
 	for _, scenario := range Scenarios() {
+		f := newFakeService(t) // the one before still answers what was cut off
 		o := quick(f)
 		o.Duration, o.LogSpacing = time.Hour, time.Minute
-		f.losePush = 0
 		if scenario == "reconnect" { // somebody is never synced
 			f.losePush = 5
 		}
