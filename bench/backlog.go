@@ -96,6 +96,9 @@ func (b *backlog) each(ctx context.Context, do func(ctx context.Context, c *conn
 					nodes[d.user.target] = c
 				}
 				if err := do(ctx, c, d); err != nil {
+					if ctx.Err() != nil { // it closes the connections
+						return ctx.Err()
+					}
 					return fmt.Errorf("device %s of %s: %w", b.name, d.user.Name, err)
 				}
 			}

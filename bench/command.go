@@ -40,9 +40,9 @@ type Options struct {
 	ReconnectClients int            `default:"10000" help:"Users of the reconnect scenario, with one device each, that come back at once."`
 	ReconnectLimit   time.Duration  `default:"2m" help:"Longest wait until all of them are synced."`
 	SlowSockets      int            `default:"1000" help:"Sockets of the slow scenario that do not read."`
-	SlowRate         float64        `default:"2" help:"Messages a second to each of them."`
-	SlowText         int            `default:"8000" help:"Length of those messages' text in characters: what the kernels buffer is used up in seconds."`
-	SlowRounds       int            `default:"2" help:"Pairs of rounds of the slow scenario, without and with such sockets."`
+	SlowRate         float64        `default:"0.5" help:"Messages a second to each of them."`
+	SlowText         int            `default:"8000" help:"Length of those messages' text in characters: what the kernels buffer is used up by some before a round."`
+	SlowRounds       int            `default:"3" help:"Pairs of rounds of the slow scenario, without and with such sockets."`
 	AckDevices       int            `default:"20" help:"Devices of each client in the acks scenario; every one acks all that waits."`
 	LogAckDelay      time.Duration  `default:"1s" help:"Longest time until a member of it acks; they take turns within it."`
 	Processes        map[string]int `name:"watch" help:"Further processes whose CPU time is reported, as name=pid (mariadb=123;redis=456)."`

@@ -102,13 +102,17 @@ const (
 )
 
 type fakeSocket struct {
-	mu sync.Mutex
-	ws *websocket.Conn
+	mu   sync.Mutex
+	ws   *websocket.Conn
+	slow bool // nobody reads it: what it does not take at once is dropped, with all that follows
 }
 
 func (s *fakeSocket) push(frame string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.slow {
+		s.ws.SetWriteDeadline(time.Now().Add(20 * time.Millisecond)) //nolint:errcheck // the write tells
+	}
 	s.ws.WriteMessage(websocket.TextMessage, []byte(frame)) //nolint:errcheck // the client may have gone
 }
 
@@ -368,7 +372,7 @@ func (f *fakeService) socket(w http.ResponseWriter, r *http.Request) {
 		f.t.Error(err)
 		return
 	}
-	s, device := &fakeSocket{ws: ws}, name
+	s, device := &fakeSocket{ws: ws, slow: name == slowDevice}, name
 	f.mu.Lock()
 	f.sockets.Add(1)
 	s.push(fmt.Sprintf(`{"type":"hello","device_id":%q,"head":%d}`, device, len(u.entries)))

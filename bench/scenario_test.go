@@ -18,7 +18,7 @@ func quick(f *fakeService) Options {
 	return Options{
 		URL: []string{f.URL}, Clients: 4, SetupParallel: 4, Duration: 200 * time.Millisecond, Warmup: 20 * time.Millisecond,
 		Settle: 15 * time.Second, Timeout: 5 * time.Second, Rate: 200, Text: 40, Connections: 30, IdleUsers: 7,
-		Waiting: 7, FillGroup: 4, ReconnectClients: 10, ReconnectLimit: 15 * time.Second, SlowSockets: 5, SlowRate: 100, SlowText: 400, SlowRounds: 1, AckDevices: 3,
+		Waiting: 7, FillGroup: 4, ReconnectClients: 10, ReconnectLimit: 15 * time.Second, SlowSockets: 5, SlowRate: 100, SlowText: 8000, SlowRounds: 1, AckDevices: 3,
 		Groups: 6, GroupSize: 3, LogMembers: 12, LogSingles: 4, LogSpacing: 5 * time.Millisecond, LogBursts: 2, LogBurst: 30, LogAckDelay: 20 * time.Millisecond,
 	}
 }

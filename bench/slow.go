@@ -15,17 +15,25 @@ import (
 
 const (
 	slowDevice = "slow"
+	// slowFill is what each of them is sent, in bytes, before a round: more than the kernels take.
+	slowFill = 128 << 10
+	// slowWarmup and slowWindow bound a round: the server closes a socket that has taken nothing for ten seconds, and a
+	// round is about those that are open.
+	slowWarmup = time.Second
+	slowWindow = 6 * time.Second
 	// slowLook is how long a socket is read at the end of a round, to see whether the server had closed it.
 	slowLook = 2 * time.Second
 )
 
 // Slow measures what sockets that do not read cost the others: the rate scenario in pairs of rounds, without and with such
-// sockets. The messages to their users are sent in both, so that only the sockets make the difference.
+// sockets, which are sent more than the kernels take before a round begins, and go on getting messages in it. The same is sent
+// to their users in both rounds, so that only the sockets make the difference.
 func Slow(ctx context.Context, o Options, users, slow []*User, parties []Party) (*Report, error) {
 	if err := raiseFileLimit(3*len(users) + len(slow) + 2*backlogParallel + 256); err != nil {
 		return nil, err
 	}
 	started := time.Now()
+	o.Warmup, o.Duration = min(o.Warmup, slowWarmup), min(o.Duration, slowWindow)
 	var without, with []*Report
 	var opened, closedEarly int64
 	for range o.SlowRounds {
@@ -41,6 +49,12 @@ func Slow(ctx context.Context, o Options, users, slow []*User, parties []Party) 
 					return nil, err
 				}
 				opened += int64(len(readers.open))
+			}
+			if err := b.fill(ctx, slowFill/o.SlowText+1); err != nil {
+				if slowly {
+					readers.close(ctx)
+				}
+				return nil, err
 			}
 			report, err := b.beside(ctx, func(ctx context.Context) (*Report, error) { return Rate(ctx, o, users) })
 			if slowly {

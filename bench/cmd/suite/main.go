@@ -42,7 +42,7 @@ type suite struct {
 	Waiting       int           `default:"100" help:"Messages waiting for each client of reconnect, and for each user of acks."`
 	Reconnect     int           `name:"reconnect-clients" default:"10000" help:"Clients of reconnect, the users of log."`
 	SlowSockets   int           `default:"1000" help:"Sockets of slow that do not read."`
-	SlowRounds    int           `default:"2" help:"Pairs of rounds of slow."`
+	SlowRounds    int           `default:"3" help:"Pairs of rounds of slow."`
 	LogMembers    int           `default:"10000" help:"Members of log's group; they are registered first, some minutes for 10,000."`
 	LogSingles    int           `default:"20" help:"Single messages into it."`
 	LogBursts     int           `default:"3" help:"Bursts after them, of which the median counts."`
@@ -131,7 +131,7 @@ func (s *suite) backend(ctx context.Context, name, dir string) (reports []*bench
 		Timeout: 10 * time.Second, Rate: s.Rate, Text: 64, Connections: s.Connections, IdleUsers: 100,
 		Groups: s.Groups, GroupSize: s.GroupSize, LogMembers: s.LogMembers, LogSingles: s.LogSingles, LogSpacing: time.Second,
 		Waiting: s.Waiting, FillGroup: 100, ReconnectClients: s.Reconnect, ReconnectLimit: 2 * time.Minute,
-		SlowSockets: s.SlowSockets, SlowRate: 2, SlowText: 8000, SlowRounds: s.SlowRounds, AckDevices: 20,
+		SlowSockets: s.SlowSockets, SlowRate: 0.5, SlowText: 8000, SlowRounds: s.SlowRounds, AckDevices: 20,
 		LogBursts: s.LogBursts, LogBurst: s.LogBurst, LogAckDelay: s.LogAckDelay, Accounts: new(bench.Accounts), Live: os.Stderr,
 	}
 	// A fresh process for the idle sockets: what sending and hashing passwords took isn't in their baseline.
