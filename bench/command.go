@@ -118,7 +118,12 @@ func (c *Command) Run(ctx context.Context) error {
 // measures a level, not a speed) and returns a report each, in order, of medians when repeated. The reports made before an error are returned with it. beforeIdle, when not nil, is called
 // between registering the idle users and opening their sockets: a restart of the server there keeps the memory that
 // hashing passwords took out of the baseline; it returns the options to go on with (a new process id).
-func Measure(ctx context.Context, o Options, scenarios []string, repeat int, beforeIdle func(context.Context, Options) (Options, error)) ([]*Report, error) {
+func Measure(ctx context.Context, o Options, scenarios []string, repeat int, beforeIdle func(context.Context, Options) (Options, error)) (_ []*Report, err error) {
+	defer func() {
+		if err != nil && ctx.Err() != nil && !errors.Is(err, ctx.Err()) {
+			err = errors.Join(ctx.Err(), err) // whatever broke, it is because the run was ended
+		}
+	}()
 	if err := o.check(); err != nil {
 		return nil, err
 	}
