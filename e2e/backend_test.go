@@ -32,6 +32,9 @@ func storeEnv(dsn, redis string) []string {
 	return []string{"ACKBOX_MYSQL_DSN=" + dsn, "ACKBOX_REDIS_URL=" + redis, "ACKBOX_JWT_SECRET=" + secret}
 }
 
+// patientWithAcks is for tests that do not ack while they do much: on a busy machine five attempts would be over before.
+const patientWithAcks = "ACKBOX_ACK_MAX_ATTEMPTS=40"
+
 // system is a running server of a backend.
 type system struct {
 	backend backend

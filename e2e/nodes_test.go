@@ -17,10 +17,10 @@ import (
 func TestTwoNodes(t *testing.T) {
 	t.Parallel()
 	stores := storeEnv(testenv.MySQL(t), testenv.StartRedis(t).URL())
-	a := mariaDB.startOn(t, stores, "ACKBOX_ACK_TIMEOUT=1s")
+	a := mariaDB.startOn(t, stores, "ACKBOX_ACK_TIMEOUT=1s", patientWithAcks)
 	waiting := a.user(t)
 	before := waiting.openLive("laptop")
-	b := mariaDB.startOn(t, stores, "ACKBOX_ACK_TIMEOUT=1s")
+	b := mariaDB.startOn(t, stores, "ACKBOX_ACK_TIMEOUT=1s", patientWithAcks)
 
 	// A node that has just joined tells the others from its first moment: after a restart that is when all clients come back.
 	t.Run("a node that has just joined is heard", func(t *testing.T) {

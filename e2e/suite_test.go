@@ -148,7 +148,7 @@ func runOn(t *testing.T, b backend) {
 	})
 	t.Run("shared", func(t *testing.T) {
 		t.Parallel()
-		s := b.start(t)
+		s := b.start(t, patientWithAcks)
 		for _, behaviour := range behaviours {
 			t.Run(behaviour.name, func(t *testing.T) {
 				t.Parallel()
