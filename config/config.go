@@ -54,7 +54,7 @@ type Config struct {
 	Presence              string        `name:"presence" env:"ACKBOX_PRESENCE" default:"on" help:"on or off: whether people see who is online."`
 	RateLimit             string        `name:"rate-limit" env:"ACKBOX_RATE_LIMIT" default:"on" help:"on or off."`
 	LimitRequest          string        `name:"limit-request" env:"ACKBOX_LIMIT_REQUEST" default:"400/2s" help:"All calls with a token, by user: N/DURATION[,N/DURATION...], or off."`
-	LimitSend             string        `name:"limit-send" env:"ACKBOX_LIMIT_SEND" default:"100/5s,600/1m" help:"Sends by user."`
+	LimitSend             string        `name:"limit-send" env:"ACKBOX_LIMIT_SEND" default:"400/5s,2400/1m" help:"Sends by user."`
 	LimitSendAddress      string        `name:"limit-send-address" env:"ACKBOX_LIMIT_SEND_ADDRESS" default:"5000/5s" help:"Sends by address."`
 	LimitSendConversation string        `name:"limit-send-conversation" env:"ACKBOX_LIMIT_SEND_CONVERSATION" default:"500/5s" help:"Sends by conversation."`
 	LimitGroup            string        `name:"limit-group" env:"ACKBOX_LIMIT_GROUP" default:"20/1m,200/1h" help:"New groups by user."`

@@ -321,6 +321,28 @@ func TestOutboxIsBounded(t *testing.T) {
 	}
 }
 
+// TestRetryOfAStuckSocket: what waits for a socket is not joined by copies of itself.
+func TestRetryOfAStuckSocket(t *testing.T) {
+	t.Parallel()
+	i := newInbox(t, standard)
+	phone := i.connect(t, i.device("phone"), seq(0))
+	phone.expect("hello 0 of 0", "synced 0")
+	i.say(40)
+	waiting := func() int {
+		phone.session.mu.Lock()
+		defer phone.session.mu.Unlock()
+		return len(phone.session.outbox)
+	}
+	equal(t, "frames that wait", waiting(), 40-socketFrames)
+	for range 2 { // not long enough to be taken for dead
+		i.tick(standard.AckTimeout)
+	}
+	equal(t, "frames that wait after two retries", waiting(), 40-socketFrames)
+	phone.expectMessages(1, 40)
+	i.tick(standard.AckTimeout)
+	phone.expect("message 1 again 4")
+}
+
 // TestClosedByTheClock: ping frames, expired tokens.
 func TestClosedByTheClock(t *testing.T) {
 	t.Parallel()

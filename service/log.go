@@ -340,7 +340,9 @@ func (d *Delivery) retryLog(push Due) {
 	gone := s.state == stateClosed || state == nil || state.acked >= state.sent
 	exhausted := !gone && push.Attempt >= d.opts.MaxAttempts
 	if !gone && !exhausted {
-		s.write(messageFrame(0, push.Attempt+1, push.Message), true)
+		if len(s.outbox) == 0 { // else the push before may be among what waits
+			s.write(messageFrame(0, push.Attempt+1, push.Message), true)
+		}
 		metrics.retries.Inc()
 		if push.Attempt > 1 && state.sent-state.acked > 1 && !state.behind {
 			s.logBehind(push.Conversation, state)

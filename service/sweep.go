@@ -34,9 +34,11 @@ func (d *Delivery) retry(push Due) {
 	gone := s.state == stateClosed || !slices.Contains(s.unacked, push.Seq)
 	exhausted := !gone && push.Attempt >= d.opts.MaxAttempts
 	if !gone && !exhausted {
-		// Written in order behind what still waits for the socket; a socket that takes
-		// nothing is closed by Tick.
-		s.write(messageFrame(push.Seq, push.Attempt+1, push.Message), true)
+		// While frames wait for the socket the push before may be among them; a socket
+		// that takes nothing is closed by Tick.
+		if len(s.outbox) == 0 {
+			s.write(messageFrame(push.Seq, push.Attempt+1, push.Message), true)
+		}
 		metrics.retries.Inc()
 	}
 	s.mu.Unlock()
