@@ -209,20 +209,16 @@ func gather(t *testing.T, s *system, size int) *gathering {
 
 func (c *gathering) listen(ctx context.Context, socket *client.Socket) {
 	var last client.Frame
-	for {
-		frame, err := socket.Next(ctx)
-		if err == nil {
-			last = frame
-			continue
-		}
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		if code := client.EndedWith(err); last.Type == "bye" && last.Code == code {
-			c.byes = append(c.byes, last)
-		} else {
-			c.ends = append(c.ends, fmt.Sprintf("%s then %v", last.Type, err))
-		}
-		return
+	frame, err := socket.Next(ctx)
+	for ; err == nil; frame, err = socket.Next(ctx) {
+		last = frame
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if code := client.EndedWith(err); last.Type == "bye" && last.Code == code {
+		c.byes = append(c.byes, last)
+	} else {
+		c.ends = append(c.ends, fmt.Sprintf("%s then %v", last.Type, err))
 	}
 }
 

@@ -54,7 +54,7 @@ func crossRefusal(t *testing.T, a, b *system) {
 	ctx := within(t, patience)
 	for {
 		_, err := there.Mailbox(ctx, 0, 1)
-		if _, ok := client.AsProblem(err); ok {
+		if problem, ok := client.AsProblem(err); ok && problem != nil {
 			refused(t, err, "token_revoked", http.StatusUnauthorized)
 			return
 		}

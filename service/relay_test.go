@@ -209,7 +209,7 @@ func TestRelaySharded(t *testing.T) {
 
 	var ends []*end
 	parts := map[int]bool{}
-	relay := two.delivery.relay.(*RedisRelay) //nolint:errcheck,forcetypeassert // it is one
+	relay := two.delivery.relay.(*RedisRelay) //nolint:forcetypeassert // it is one
 	for len(parts) < relayParts {
 		in := &inbox{node: one, t: t, clock: clock}
 		in.audience, in.writes, in.reads = in.pair(t)
