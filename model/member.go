@@ -73,6 +73,13 @@ func (s *Store) SetPreferences(ctx context.Context, id ConversationID, user User
 		if _, err := tx.MemberOf(ctx, id, user); err != nil {
 			return err
 		}
+		c, err := tx.ConversationByID(ctx, id)
+		if err != nil {
+			return err
+		}
+		if c.DissolvedAt != 0 {
+			return NotFound("conversation")
+		}
 		for column, value := range map[string]*bool{"muted": p.Muted, "pinned": p.Pinned} {
 			if value == nil {
 				continue

@@ -61,3 +61,19 @@ func TestGroupKey(t *testing.T) {
 		wantError(t, err, model.CodeKeyReused)
 	})
 }
+
+// TestPreferencesOfADissolvedGroup: what is answered with 404 has not been done.
+func TestPreferencesOfADissolvedGroup(t *testing.T) {
+	t.Parallel()
+	onBothBackends(t, func(t *testing.T, store *model.Store) {
+		n := newNode(t, store, standard, newHandClock().now)
+		owner, yes := n.user(t), true
+		id := n.group(t, owner)
+		must(t, n.groups().Dissolve(within(t), owner, id))
+		_, err := n.conversations.Prefer(within(t), owner, id, model.Preferences{Pinned: &yes})
+		wantError(t, err, model.CodeNotFound)
+		member, err := store.MemberOf(t.Context(), id, owner)
+		must(t, err)
+		equal(t, "pinned", member.Pinned, false)
+	})
+}
