@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -36,6 +37,9 @@ func ParseRates(text string) ([]Rate, error) {
 		}
 		if n < 1 || n > maxRate || per < minRatePer || per > maxRatePer {
 			return nil, fmt.Errorf("%q: want 1 to %d in 1ms to 24h", part, maxRate)
+		}
+		if slices.ContainsFunc(rates, func(r Rate) bool { return r.Per == per }) {
+			return nil, fmt.Errorf("%q has two numbers for %s", text, per) // they would be counted as one
 		}
 		rates = append(rates, Rate{n, per})
 	}

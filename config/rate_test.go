@@ -15,7 +15,7 @@ func TestParseRates(t *testing.T) {
 			t.Errorf("%q: %v %v, want %v", text, got, err, want)
 		}
 	}
-	for _, text := range []string{"", "on", "3", "3/", "/5s", "3/5", "0/5s", "-1/5s", "3/0s", "3/-5s", "3/25h", "3/5s,,", "1000001/1s", "3/5s;5/30s"} {
+	for _, text := range []string{"", "on", "3", "3/", "/5s", "3/5", "0/5s", "-1/5s", "3/0s", "3/-5s", "3/25h", "3/5s,,", "1000001/1s", "3/5s;5/30s", "100/5s,50/5s", "60/1m,50/60s"} {
 		if got, err := ParseRates(text); err == nil {
 			t.Errorf("%q: %v, want an error", text, got)
 		}
