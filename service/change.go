@@ -62,9 +62,7 @@ func (w *Writer) change(ctx context.Context, msg *model.Message, first func(tx *
 		return Committed{}, err
 	}
 	msg.ID = model.MessageID(id)
-	if msg.ClientMsgID == "" {
-		msg.ClientMsgID = "server-" + msg.ID.String()
-	}
+	msg.ClientMsgID = "server-" + msg.ID.String()
 	var entries []model.Entry
 	var audience *model.Audience
 	err = w.store.Tx(ctx, func(tx *model.Store) error {

@@ -162,7 +162,7 @@ func (g *Groups) others(ctx context.Context, me model.UserID, users []model.User
 }
 
 // mayBring is CodeNotAccepting when one of the users does not let me bring them into a group: a group
-// would be a way around their block, or around their taking messages from contacts only.
+// would be a way around their taking messages from contacts only.
 func mayBring(ctx context.Context, tx *model.Store, me model.UserID, users []model.UserID) error {
 	unwilling, err := tx.Unwilling(ctx, me, users)
 	if err == nil && len(unwilling) > 0 {
