@@ -232,16 +232,28 @@ func (d *Delivery) Leave(s *Session) {
 // Committed takes a batch of this node's own commits: local sessions first, then the
 // other nodes.
 func (d *Delivery) Committed(batch []Committed) {
+	var corked []*Session // a batch may have many entries for one user
 	for i := range batch {
 		c := &batch[i]
 		for _, e := range c.Entries {
-			d.Entry(e.UserID, e.Seq, c.JSON)
+			for _, s := range d.sessionsOf(e.UserID) {
+				s.mu.Lock()
+				s.cork()
+				s.offer(e.Seq, c.JSON)
+				s.mu.Unlock()
+				corked = append(corked, s)
+			}
 		}
 		if c.Audience != nil && c.Audience.Delivery == model.DeliveryLog {
 			m := logMessage{c.Message.ConversationID, c.Message.ConversationSeq, c.Audience.Version, c.Audience, c.JSON}
 			d.logs.offer(m)
 			d.relay.Log(m)
 		}
+	}
+	for _, s := range corked {
+		s.mu.Lock()
+		s.uncork()
+		s.mu.Unlock()
 	}
 	d.relay.Entries(batch)
 }

@@ -70,15 +70,15 @@ func (n *node) listen(t tester, user model.UserID) *listener {
 }
 
 // Push takes a frame: this socket has room for all.
-func (l *listener) Push(frame []byte) bool {
+func (l *listener) Push(frames [][]byte) (waits int, ok bool) {
 	l.mu.Lock()
-	l.frames = append(l.frames, frame)
+	l.frames = append(l.frames, frames...)
 	l.mu.Unlock()
 	select {
 	case l.pushed <- struct{}{}:
 	default:
 	}
-	return true
+	return len(frames), true
 }
 
 // Close remembers the first code.

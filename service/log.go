@@ -3,8 +3,10 @@ package service
 import (
 	"context"
 	"maps"
+	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"ackbox/model"
@@ -42,6 +44,8 @@ const (
 	logCapacity = 4_096 // messages that wait; beyond, the sweep repairs
 	logOrders   = 4_096 // conversations whose last seq is remembered
 	logStash    = 256   // messages that came before their turn
+	logTogether = 64    // messages that go out together when they have piled up
+	logPart     = 128   // members that one core takes at a time
 )
 
 // logFanOut brings the messages of log conversations to this node's sessions. It is one
@@ -54,6 +58,7 @@ type logFanOut struct {
 
 	last  map[model.ConversationID]int64 // last seq that went out
 	stash []logMessage                   // came before their turn
+	ready []logMessage                   // those whose turn it is
 
 	introducing introduction
 }
@@ -119,11 +124,20 @@ func (f *logFanOut) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case m := <-f.queue:
-			f.take(ctx, m)
+			f.take(m)
+			for more := true; more && len(f.ready) < logTogether; { // what has piled up goes out together
+				select {
+				case m := <-f.queue:
+					f.take(m)
+				default:
+					more = false
+				}
+			}
 		case <-patience: // a predecessor did not come: go on, the sessions notice the hole
-			f.flush(ctx)
+			f.flush()
 			patience = nil
 		}
+		f.pushReady(ctx)
 		switch {
 		case len(f.stash) == 0:
 			patience = nil
@@ -133,19 +147,20 @@ func (f *logFanOut) run(ctx context.Context) {
 	}
 }
 
-func (f *logFanOut) take(ctx context.Context, m logMessage) {
+// take finds out whose turn it is.
+func (f *logFanOut) take(m logMessage) {
 	last, known := f.last[m.conversation]
 	if known && m.seq > last+1 && len(f.stash) < logStash {
 		f.stash = append(f.stash, m)
 		return
 	}
-	f.push(ctx, m)
+	f.next(m)
 	for again := true; again; {
 		again = false
 		for i, next := range f.stash {
 			if next.conversation == m.conversation && next.seq <= f.last[m.conversation]+1 {
 				f.stash = slices.Delete(f.stash, i, i+1)
-				f.push(ctx, next)
+				f.next(next)
 				again = true
 				break
 			}
@@ -153,52 +168,129 @@ func (f *logFanOut) take(ctx context.Context, m logMessage) {
 	}
 }
 
-func (f *logFanOut) flush(ctx context.Context) {
+func (f *logFanOut) flush() {
 	slices.SortFunc(f.stash, func(a, b logMessage) int { return int(a.seq - b.seq) })
 	for _, m := range f.stash {
-		f.push(ctx, m)
+		f.next(m)
 	}
 	f.stash = nil
 }
 
-func (f *logFanOut) push(ctx context.Context, m logMessage) {
+func (f *logFanOut) next(m logMessage) {
 	if len(f.last) >= logOrders {
 		clear(f.last)
 	}
 	f.last[m.conversation] = max(f.last[m.conversation], m.seq)
-	audience := m.audience
+	f.ready = append(f.ready, m)
+}
+
+// pushReady pushes those whose turn it is: those of one conversation that are for the same
+// members together.
+func (f *logFanOut) pushReady(ctx context.Context) {
+	for len(f.ready) > 0 {
+		first := f.ready[0]
+		var together, others []logMessage
+		for _, m := range f.ready {
+			if m.conversation == first.conversation && m.version == first.version {
+				together = append(together, m)
+			} else {
+				others = append(others, m)
+			}
+		}
+		f.ready = others
+		f.push(ctx, together)
+	}
+}
+
+// push brings messages of one conversation, ascending, to its members' sessions, on all cores.
+func (f *logFanOut) push(ctx context.Context, list []logMessage) {
+	audience := list[0].audience
 	if audience == nil {
 		if f.audiences == nil {
 			return
 		}
 		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 		var err error
-		audience, err = f.audiences(ctx, m.conversation, m.version)
+		audience, err = f.audiences(ctx, list[0].conversation, list[0].version)
 		cancel()
 		if err != nil {
 			f.delivery.log.Warn("reading a log conversation's members", "error", err) // the sweep repairs
 			return
 		}
 	}
-	frame := messageFrame(0, 1, m.message) // one frame for all
-	var strangers []*Session
-	for i, user := range audience.Members {
-		if audience.Joined[i] >= m.seq {
-			continue // the audience is a later one: this member has come since
-		}
-		for _, s := range f.delivery.sessionsOf(user) {
-			s.mu.Lock()
-			if s.logs[m.conversation] == nil {
-				strangers = append(strangers, s)
-			} else {
-				s.offerLog(m.conversation, m.seq, frame, m.message)
+	frames := make([][]byte, len(list)) // one frame for all
+	for i, m := range list {
+		frames[i] = messageFrame(0, 1, m.message)
+	}
+	var taken atomic.Int64 // members that a worker has or had
+	strangers := make([][]stranger, runtime.GOMAXPROCS(0))
+	var workers sync.WaitGroup
+	for w := range min(len(strangers), 1+len(audience.Members)/logPart) {
+		workers.Go(func() {
+			for {
+				end := int(taken.Add(logPart))
+				for i := end - logPart; i < min(end, len(audience.Members)); i++ {
+					from := 0 // the audience may be a later one: a member who has come since sees nothing older
+					for from < len(list) && audience.Joined[i] >= list[from].seq {
+						from++
+					}
+					for _, s := range f.delivery.sessionsOf(audience.Members[i]) {
+						if !s.offerLogs(list[from:], frames[from:]) {
+							strangers[w] = append(strangers[w], stranger{s, from})
+						}
+					}
+				}
+				if end >= len(audience.Members) {
+					return
+				}
 			}
-			s.mu.Unlock()
+		})
+	}
+	workers.Wait()
+	f.meet(ctx, list, frames, slices.Concat(strangers...))
+}
+
+// stranger is a session that has not heard of a conversation, and which of the messages at hand is
+// the first for it.
+type stranger struct {
+	session *Session
+	from    int
+}
+
+// meet introduces sessions to the conversation, each with the first message that it gets.
+func (f *logFanOut) meet(ctx context.Context, list []logMessage, frames [][]byte, strangers []stranger) {
+	for from := 0; from < len(list) && len(strangers) > 0; from++ {
+		var sessions []*Session
+		for _, s := range strangers {
+			if s.from == from {
+				sessions = append(sessions, s.session)
+			}
+		}
+		for part := range slices.Chunk(sessions, 500) {
+			f.introduce(ctx, list[from], frames[from], part)
+			for _, s := range part {
+				s.offerLogs(list[from+1:], frames[from+1:])
+			}
 		}
 	}
-	for part := range slices.Chunk(strangers, 500) {
-		f.introduce(ctx, m, frame, part)
+}
+
+// offerLogs takes messages of one log conversation; false when the session has not heard of it.
+func (s *Session) offerLogs(list []logMessage, frames [][]byte) (known bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(list) == 0 {
+		return true
 	}
+	if s.logs[list[0].conversation] == nil {
+		return false
+	}
+	s.cork()
+	defer s.uncork()
+	for i, m := range list {
+		s.offerLog(m.conversation, m.seq, frames[i], m.message)
+	}
+	return true
 }
 
 // introduce makes the states of sessions that have not heard of the conversation: it became a

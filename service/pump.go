@@ -77,6 +77,7 @@ func (d *Delivery) pump(s *Session) error {
 		if len(entries) == 0 && s.head == head { // and no entry was offered meanwhile
 			s.head = min(s.head, after) // nothing there after all
 		}
+		s.cork()
 		for _, e := range entries {
 			if s.state != stateOpening || e.Seq <= s.sent {
 				continue
@@ -86,6 +87,7 @@ func (d *Delivery) pump(s *Session) error {
 			s.push(e.Seq, e.Message.AppendJSON(make([]byte, 0, 512)))
 			budget--
 		}
+		s.uncork()
 		s.mu.Unlock()
 	}
 }

@@ -22,8 +22,7 @@ const (
 	// maxOutbox is how many frames may wait for the socket: the un-acked pushes and as many
 	// receipts and notes again. What is beyond is dropped and found again: receipts by GET …/receipts.
 	maxOutbox = 2 * maxUnacked
-	// socketFrames is how many frames the socket's own buffer may hold; two more
-	// places are left there for bye and close.
+	// socketFrames is how many frames the socket may hold that it could not write at once.
 	socketFrames = 14
 )
 
@@ -43,9 +42,9 @@ const (
 
 // Socket is one connection, as Delivery needs it (ws.Conn fits).
 type Socket interface {
-	// Push hands a frame to the socket's buffer without waiting; false when it has
-	// no room or is closed. When the frame has been written, the session's Written is called.
-	Push(frame []byte) bool
+	// Push takes frames, in order, and does not wait. The last `waits` of them could not be
+	// written at once: when one has been, the session's Written is called. Not ok: it is closed.
+	Push(frames [][]byte) (waits int, ok bool)
 	// Close sends a last frame (when it is not empty) and closes with a code, without waiting.
 	Close(last []byte, code int, reason string)
 }
@@ -103,34 +102,65 @@ type Session struct {
 
 	logs map[model.ConversationID]*logState // log conversations; nil for most
 
-	outbox      [][]byte // waiting for the socket's buffer
-	buffered    int      // frames in the socket's buffer
+	outbox      [][]byte // waiting for the socket
+	corks       int      // who collects frames in the outbox, to hand them over together
+	one         [1][]byte
+	buffered    int // frames that the socket could not write at once
 	stuckSince  time.Time
 	nextPing    time.Time
 	lastTouched time.Time
 }
 
-// write queues a frame for the socket. The caller holds the lock.
+// write hands a frame to the socket, or queues it. The caller holds the lock.
 func (s *Session) write(frame []byte, droppable bool) {
-	if s.state == stateClosed {
-		return
+	switch {
+	case s.state == stateClosed:
+	case len(s.outbox) == 0 && s.buffered < socketFrames && s.corks == 0:
+		s.one[0] = frame
+		s.hand(s.one[:])
+		s.one[0] = nil
+	case len(s.outbox) >= maxOutbox && droppable:
+	default:
+		s.outbox = append(s.outbox, frame)
 	}
-	if len(s.outbox) == 0 && s.buffered < socketFrames {
-		if s.buffered == 0 {
-			s.stuckSince = s.delivery.clock()
-		}
-		if s.socket.Push(frame) {
-			s.buffered++
-		}
-		return
-	}
-	if len(s.outbox) >= maxOutbox && droppable {
-		return
-	}
-	s.outbox = append(s.outbox, frame)
 }
 
-// Written is called by the socket after it has written a frame.
+// hand gives frames to the socket. The caller holds the lock.
+func (s *Session) hand(frames [][]byte) (ok bool) {
+	waits, ok := s.socket.Push(frames)
+	if waits > 0 && s.buffered == 0 {
+		s.stuckSince = s.delivery.clock()
+	}
+	s.buffered += waits
+	return ok
+}
+
+// cork collects what is written from now on; uncork hands it over in few system calls. The
+// caller holds the lock.
+func (s *Session) cork() { s.corks++ }
+
+func (s *Session) uncork() {
+	s.corks--
+	s.drain()
+}
+
+// drain hands over what waits, as far as the socket has room. The caller holds the lock.
+func (s *Session) drain() {
+	for len(s.outbox) > 0 && s.buffered < socketFrames && s.corks == 0 && s.state != stateClosed {
+		n := min(len(s.outbox), socketFrames-s.buffered)
+		ok := s.hand(s.outbox[:n])
+		clear(s.outbox[:n])
+		s.outbox = s.outbox[n:]
+		if !ok {
+			return
+		}
+	}
+	if len(s.outbox) == 0 {
+		s.outbox = nil // give the memory of a burst back
+	}
+}
+
+// Written is called by the socket after it has written a frame that had to wait.
 func (s *Session) Written() {
 	if s.written() {
 		s.delivery.wake(s)
@@ -143,18 +173,7 @@ func (s *Session) written() bool {
 	defer s.mu.Unlock()
 	s.buffered--
 	s.stuckSince = s.delivery.clock()
-	for len(s.outbox) > 0 && s.buffered < socketFrames && s.state != stateClosed {
-		frame := s.outbox[0]
-		s.outbox[0] = nil
-		s.outbox = s.outbox[1:]
-		if !s.socket.Push(frame) {
-			return false
-		}
-		s.buffered++
-	}
-	if len(s.outbox) == 0 {
-		s.outbox = nil // give the memory of a burst back
-	}
+	s.drain()
 	return s.resume()
 }
 

@@ -20,19 +20,16 @@ type line struct {
 	bye    []byte
 }
 
-func (l *line) Push(frame []byte) bool {
+func (l *line) Push(frames [][]byte) (waits int, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
-		return false
+		return 0, false
 	}
-	if len(l.frames) >= socketFrames {
-		l.full = true
-		return false
-	}
-	l.frames = append(l.frames, frame)
-	l.pushed++
-	return true
+	l.frames = append(l.frames, frames...)
+	l.full = l.full || len(l.frames) > socketFrames
+	l.pushed += len(frames)
+	return len(frames), true
 }
 
 func (l *line) Close(last []byte, code int, _ string) {

@@ -18,9 +18,10 @@ import (
 
 // Settings of a socket. Small on purpose: ten thousand idle ones live in one process.
 const (
-	// bufferedFrames is melody's channel per socket, preallocated at 40 bytes a frame.
-	bufferedFrames = 16
-	socketBuffer   = 256 // bytes, for reading; writing shares buffers from a pool
+	// melodyFrames is melody's channel per socket, preallocated. It stays empty: a Conn writes
+	// by itself, and melody reads, pings and answers pings.
+	melodyFrames = 1
+	socketBuffer = 256 // bytes, for reading; writing shares buffers from a pool
 	// maxClientFrame bounds what a client may send: control frames; a data frame up to this
 	// size is told that data is not accepted (1003), a larger one that it is too big (1009).
 	maxClientFrame = 128 << 10
@@ -36,7 +37,7 @@ const Subprotocol = "ackbox.v1"
 
 // Session is what the hub tells a socket's owner.
 type Session interface {
-	// Written is called after a frame has been written.
+	// Written is called after a pushed frame that had to wait has been written.
 	Written()
 }
 
@@ -52,15 +53,6 @@ type Hub struct {
 	closing bool
 }
 
-// Conn is one connected socket. It fits service.Socket.
-type Conn struct {
-	session *melody.Session
-	owner   Session
-	closed  atomic.Bool
-}
-
-const connKey = "conn"
-
 // NewHub makes a hub of at most limit sockets. checkOrigin says whether a browser's
 // Origin may connect.
 func NewHub(limit int, checkOrigin func(*http.Request) bool, log *slog.Logger) *Hub {
@@ -69,7 +61,7 @@ func NewHub(limit int, checkOrigin func(*http.Request) bool, log *slog.Logger) *
 	h.melody.Config.PongWait = pongWait
 	h.melody.Config.PingPeriod = pingPeriod
 	h.melody.Config.MaxMessageSize = maxClientFrame
-	h.melody.Config.MessageBufferSize = bufferedFrames
+	h.melody.Config.MessageBufferSize = melodyFrames
 	h.melody.Upgrader = &websocket.Upgrader{
 		HandshakeTimeout: 10 * time.Second,
 		ReadBufferSize:   socketBuffer,
@@ -82,40 +74,22 @@ func NewHub(limit int, checkOrigin func(*http.Request) bool, log *slog.Logger) *
 		},
 	}
 	refuse := func(s *melody.Session, _ []byte) {
-		if c := connOf(s); c != nil {
-			c.Close(nil, closeUnsupportedData, "this socket only pushes; send by REST")
-		}
+		connOf(s).Close(nil, closeUnsupportedData, "this socket only pushes; send by REST")
 	}
 	h.melody.HandleConnect(func(s *melody.Session) {
-		value, _ := s.Get(joinKey)
-		if connect, ok := value.(func(*melody.Session)); ok {
-			connect(s)
-		}
+		join, _ := s.Request.Context().Value(joinKey{}).(func())
+		s.Request = nil // headers and body are not needed any more: they are kilobytes
+		join()
 	})
 	h.melody.HandleMessage(refuse)
 	h.melody.HandleMessageBinary(refuse)
-	h.melody.HandleSentMessage(func(s *melody.Session, _ []byte) {
-		if c := connOf(s); c != nil && c.owner != nil {
-			c.owner.Written()
-		}
-	})
-	h.melody.HandleError(func(_ *melody.Session, err error) {
-		if errors.Is(err, melody.ErrMessageBufferFull) {
-			// Delivery counts what it hands over, so this cannot happen; if it does, the
-			// ack queue pushes the frame again.
-			h.log.Warn("a socket's buffer was full")
-		}
-	})
 	return h
 }
 
+// connOf is the socket of a melody session: its connection is the Conn's wire.
 func connOf(s *melody.Session) *Conn {
-	value, ok := s.Get(connKey)
-	if !ok {
-		return nil
-	}
-	conn, _ := value.(*Conn)
-	return conn
+	w, _ := s.WebsocketConnection().NetConn().(*wire)
+	return w.conn
 }
 
 // ErrFull means that the node has as many sockets as it may.
@@ -141,66 +115,38 @@ func (h *Hub) Serve(w http.ResponseWriter, r *http.Request, join func(*Conn) (ow
 	}
 	h.open.Add(1)
 	connected := make(chan error, 1)
-	pending := &pendingJoin{join: join, connected: connected}
 	h.done.Go(func() {
 		defer h.open.Add(-1)
-		h.live(w, r, pending)
+		h.live(w, r, join, connected)
 	})
 	h.mu.Unlock()
 	return <-connected
 }
 
-// pendingJoin carries join from Serve to the moment of connection.
-type pendingJoin struct {
-	join      func(*Conn) (Session, func())
-	connected chan error
-}
-
 // live is a socket's life. melody calls the connect handler in this goroutine, before
-// its write pump starts and before it reads.
-func (h *Hub) live(w http.ResponseWriter, r *http.Request, p *pendingJoin) {
+// it reads.
+func (h *Hub) live(w http.ResponseWriter, r *http.Request, join func(*Conn) (Session, func()), connected chan<- error) {
 	conn := &Conn{}
+	conn.wire.conn, conn.wire.hub = conn, h
 	var leave func()
-	keys := map[string]any{connKey: conn, joinKey: func(s *melody.Session) {
-		s.Request = nil // headers and body are not needed any more: they are kilobytes
-		conn.session = s
-		s.UnSet(joinKey)
-		conn.owner, leave = p.join(conn)
-		close(p.connected)
-		p = nil
-	}}
-	err := h.melody.HandleRequestWithKeys(w, r, keys)
+	ctx := context.WithValue(r.Context(), joinKey{}, func() {
+		var owner Session
+		owner, leave = join(conn)
+		conn.joined(owner)
+		close(connected)
+	})
+	err := h.melody.HandleRequest(hijacker{w, &conn.wire}, r.WithContext(ctx))
 	if leave != nil {
 		leave()
 		return
 	}
-	p.connected <- fmt.Errorf("upgrade: %w", errors.Join(err, errNotConnected))
+	connected <- fmt.Errorf("upgrade: %w", errors.Join(err, errNotConnected))
 }
 
 var errNotConnected = errors.New("the socket was not connected")
 
-const joinKey = "join"
-
-// Push hands a frame to the socket's buffer; false when the socket is closed.
-func (c *Conn) Push(frame []byte) bool {
-	return !c.closed.Load() && c.session.Write(frame) == nil
-}
-
-// Close sends a last frame, if there is one, and closes with a code. It does not
-// wait, and only the first call does anything.
-func (c *Conn) Close(last []byte, code int, reason string) {
-	if c.closed.Swap(true) {
-		return
-	}
-	if len(last) > 0 {
-		if err := c.session.Write(last); err != nil {
-			return // gone already
-		}
-	}
-	if err := c.session.CloseWithMsg(melody.FormatCloseMessage(code, reason)); err != nil {
-		return // gone already
-	}
-}
+// joinKey is what melody's connect handler finds its join by.
+type joinKey struct{}
 
 // Full says whether there is room for another socket now.
 func (h *Hub) Full() bool { return h.open.Load() >= h.limit }
@@ -228,9 +174,10 @@ func (h *Hub) Close(ctx context.Context) error {
 		return fmt.Errorf("list sockets: %w", err)
 	}
 	for _, s := range sessions {
-		if err := s.WebsocketConnection().Close(); err != nil {
-			h.log.Debug("closing a socket", "error", err)
-		}
+		w := &connOf(s).wire
+		w.mu.Lock()
+		w.cut()
+		w.mu.Unlock()
 	}
 	<-gone
 	return nil

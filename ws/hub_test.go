@@ -2,15 +2,19 @@ package ws
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -29,6 +33,7 @@ type served struct {
 	*Hub
 	t       *testing.T
 	url     string
+	secure  *httptest.Server // the same behind TLS
 	joined  chan *joined
 	answers chan error // what Serve answered, when its handler had returned
 }
@@ -46,29 +51,37 @@ func newServed(t *testing.T, limit int) *served {
 		return o == "" || o == "https://app.example"
 	}
 	s := &served{Hub: NewHub(limit, origin, slog.New(slog.DiscardHandler)), t: t, joined: make(chan *joined, 100), answers: make(chan error, 100)}
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.answers <- s.Serve(w, r, func(c *Conn) (Session, func()) {
 			j := &joined{Conn: c, owner: &owner{}, left: make(chan struct{})}
 			if hello := r.URL.Query().Get("hello"); hello != "" {
-				if !c.Push([]byte(hello)) {
+				if !pushed(c, []byte(hello)) {
 					t.Error("the first frame was not taken")
 				}
 			}
 			s.joined <- j
 			return j.owner, func() { close(j.left) }
 		})
-	}))
+	})
+	server := httptest.NewServer(handler)
+	s.secure = httptest.NewTLSServer(handler)
 	s.url = "ws" + strings.TrimPrefix(server.URL, "http")
 	t.Cleanup(func() {
 		ended, end := context.WithCancel(context.Background())
 		end()
 		must(t, s.Close(ended))
 		server.Close()
+		s.secure.Close()
 		if n := s.Count(); n != 0 {
 			t.Errorf("%d sockets are counted after the end", n)
 		}
 	})
 	return s
+}
+
+func pushed(c *Conn, frame []byte) bool {
+	_, ok := c.Push([][]byte{frame})
+	return ok
 }
 
 func must(t *testing.T, err error) {
@@ -106,7 +119,9 @@ func received[T any](t *testing.T, what string, from <-chan T) (v T) {
 // dial connects a client, and answers the status of the handshake.
 func (s *served) dial(query string, header http.Header) (client *websocket.Conn, status int, err error) {
 	s.t.Helper()
-	dialer := websocket.Dialer{HandshakeTimeout: patience, Subprotocols: []string{"ticket.abc", Subprotocol}}
+	roots := x509.NewCertPool()
+	roots.AddCert(s.secure.Certificate())
+	dialer := websocket.Dialer{TLSClientConfig: &tls.Config{RootCAs: roots}, HandshakeTimeout: patience, Subprotocols: []string{"ticket.abc", Subprotocol}}
 	client, response, err := dialer.DialContext(s.t.Context(), s.url+query, header)
 	if response != nil {
 		status = response.StatusCode
@@ -115,7 +130,7 @@ func (s *served) dial(query string, header http.Header) (client *websocket.Conn,
 	if err == nil {
 		must(s.t, client.SetReadDeadline(time.Now().Add(patience)))
 		s.t.Cleanup(func() {
-			if err := client.NetConn().Close(); !errors.Is(err, net.ErrClosed) {
+			if err := client.NetConn().Close(); !errors.Is(err, net.ErrClosed) && !errors.Is(err, syscall.EPIPE) { // TLS says goodbye
 				must(s.t, err)
 			}
 		})
@@ -152,8 +167,7 @@ func wantClose(t *testing.T, client *websocket.Conn, code int, reason string) {
 	}
 }
 
-// TestPushes come in order, the first ones too that were pushed while joining; each is
-// told to the owner when it has been written.
+// TestPushes come in order, the first ones too that were pushed while joining.
 func TestPushes(t *testing.T) {
 	s := newServed(t, 10)
 	client, j := s.connect("?hello=first")
@@ -165,37 +179,102 @@ func TestPushes(t *testing.T) {
 	}
 	const frames = 500
 	for i := range frames {
-		if !j.Push(fmt.Appendf(nil, "frame %d", i)) {
+		if !pushed(j.Conn, fmt.Appendf(nil, "frame %d", i)) {
 			t.Fatalf("frame %d was not taken", i)
 		}
 		if got, want := read(t, client), fmt.Sprintf("frame %d", i); got != want {
 			t.Fatalf("got %q, want %q", got, want)
 		}
 	}
-	eventually(t, "the owner to be told", func() bool { return j.written.Load() == frames+1 })
+	if told := j.written.Load(); told != 0 {
+		t.Errorf("the owner was told of %d frames that did not wait", told)
+	}
 	if s.Count() != 1 {
 		t.Errorf("%d sockets are counted, want 1", s.Count())
 	}
 }
 
-// TestABufferful: as many frames as the hub says fit are taken at once and all arrive,
-// with bye and close behind them.
-func TestABufferful(t *testing.T) {
+// TestSlowReader: what the kernel has no room for waits without keeping the pusher, and arrives in
+// order once the client reads, with bye and close behind it; the owner hears of each frame that waited.
+func TestSlowReader(t *testing.T) {
 	s := newServed(t, 10)
 	client, j := s.connect("")
-	for i := range bufferedFrames - 2 {
-		j.Push(fmt.Appendf(nil, "frame %d", i))
+	text := strings.Repeat("x", 10_000)
+	pushes, waiting := 0, 0
+	for ; waiting < 300; pushes += 3 {
+		waits, ok := j.Push([][]byte{fmt.Appendf(nil, "%d %s", pushes, text), fmt.Appendf(nil, "%d", pushes+1), fmt.Appendf(nil, "%d %s%s", pushes+2, text, text)})
+		if !ok {
+			t.Fatal("a frame was not taken")
+		}
+		if waiting > 0 && waits != 3 {
+			t.Fatalf("%d of 3 frames wait behind others", waits)
+		}
+		waiting += waits
 	}
-	j.Close([]byte("bye"), 4008, "un-acked")
-	for i := range bufferedFrames - 2 {
-		if got, want := read(t, client), fmt.Sprintf("frame %d", i); got != want {
-			t.Fatalf("got %q, want %q", got, want)
+	must(t, client.WriteControl(websocket.PingMessage, []byte("p"), time.Now().Add(patience))) // its answer waits, or is dropped
+	j.Close([]byte("bye"), 4009, "slow")
+	for i := range pushes {
+		number, _, _ := strings.Cut(read(t, client), " ")
+		if want := strconv.Itoa(i); number != want {
+			t.Fatalf("got frame %s, want %s", number, want)
 		}
 	}
 	if got := read(t, client); got != "bye" {
 		t.Errorf("got %q, want bye", got)
 	}
-	wantClose(t, client, 4008, "un-acked")
+	wantClose(t, client, 4009, "slow")
+	received(t, "leave", j.left)
+	if told := j.written.Load(); told < int64(waiting) || told > int64(waiting)+1 {
+		t.Errorf("the owner heard of %d frames, want the %d that waited, and bye at most", told, waiting)
+	}
+}
+
+// TestCaughtUp: after what waited has been written, frames go out at once again.
+func TestCaughtUp(t *testing.T) {
+	s := newServed(t, 10)
+	client, j := s.connect("")
+	frame := []byte(strings.Repeat("x", 50_000))
+	waiting, pushes := 0, 0
+	for ; waiting == 0; pushes++ {
+		waits, _ := j.Push([][]byte{frame})
+		waiting += waits
+	}
+	for range pushes {
+		read(t, client)
+	}
+	eventually(t, "the frame that waited to be written", func() bool { return j.written.Load() == int64(waiting) })
+	eventually(t, "a frame to go out at once", func() bool {
+		waits, ok := j.Push([][]byte{[]byte("small")})
+		if got := read(t, client); got != "small" || !ok {
+			t.Fatalf("got %q", got)
+		}
+		return waits == 0
+	})
+}
+
+// TestTLS: where a write cannot be tried without waiting, all frames wait, and all arrive.
+func TestTLS(t *testing.T) {
+	s := newServed(t, 10)
+	s.url = "wss" + strings.TrimPrefix(s.secure.URL, "https")
+	client, j := s.connect("?hello=first")
+	if got := read(t, client); got != "first" {
+		t.Errorf("got %q, want what was pushed while joining", got)
+	}
+	for i := range 100 {
+		if waits, ok := j.Push([][]byte{fmt.Appendf(nil, "frame %d", i)}); waits != 1 || !ok {
+			t.Fatalf("waits %d, ok %v", waits, ok)
+		}
+	}
+	for i := range 100 {
+		if got, want := read(t, client), fmt.Sprintf("frame %d", i); got != want {
+			t.Fatalf("got %q, want %q", got, want)
+		}
+	}
+	j.Close([]byte("bye"), 1012, "restarting")
+	if got := read(t, client); got != "bye" {
+		t.Errorf("got %q, want bye", got)
+	}
+	wantClose(t, client, 1012, "restarting")
 	received(t, "leave", j.left)
 }
 
@@ -206,7 +285,7 @@ func TestClose(t *testing.T) {
 	client, j := s.connect("")
 	j.Close([]byte("bye"), 1012, "restarting")
 	j.Close([]byte("again"), 1001, "again")
-	if j.Push([]byte("late")) {
+	if pushed(j.Conn, []byte("late")) {
 		t.Error("a frame was taken after the close")
 	}
 	if got := read(t, client); got != "bye" {
@@ -256,7 +335,7 @@ func TestClientGone(t *testing.T) {
 	client, j = s.connect("")
 	must(t, client.NetConn().Close())
 	received(t, "leave", j.left)
-	eventually(t, "a push to be refused", func() bool { return !j.Push([]byte("x")) })
+	eventually(t, "a push to be refused", func() bool { return !pushed(j.Conn, []byte("x")) })
 	j.Close([]byte("bye"), 1001, "")
 	eventually(t, "the count to fall", func() bool { return s.Count() == 0 })
 }
@@ -371,7 +450,7 @@ func TestRace(t *testing.T) {
 		client, j := s.connect("")
 		group.Go(func() {
 			for n := range 50 {
-				if !j.Push([]byte("x")) {
+				if !pushed(j.Conn, []byte("x")) {
 					return
 				}
 				if n == 20+i%20 {
