@@ -301,7 +301,7 @@ func (s *server) buildParts(ctx context.Context, audiences *service.Audiences, c
 	}
 	conversations.LimitReceipts(s.config.ReceiptsMaxMembers)
 	s.delivery.OnDatabaseChanged(conversations.ForgetAll)
-	s.hub = ws.NewHub(s.config.MaxSockets, api.Origins(s.config.AllowedOrigins), s.log)
+	s.hub = ws.NewHub(s.config.MaxSockets, 3*s.config.Heartbeat, api.Origins(s.config.AllowedOrigins), s.log)
 	s.onClose("sockets", s.closeSockets)
 	metrics := promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{})
 	deps := api.Deps{

@@ -81,6 +81,9 @@ func (l *listener) Push(frames [][]byte) (waits int, ok bool) {
 	return len(frames), true
 }
 
+// Ping is answered by a client's library, not by the client.
+func (l *listener) Ping() {}
+
 // Close remembers the first code.
 func (l *listener) Close(_ []byte, code int, _ string) {
 	l.mu.Lock()

@@ -45,6 +45,8 @@ type Socket interface {
 	// Push takes frames, in order, and does not wait. The last `waits` of them could not be
 	// written at once: when one has been, the session's Written is called. Not ok: it is closed.
 	Push(frames [][]byte) (waits int, ok bool)
+	// Ping asks the other end for a sign of life, and does not wait.
+	Ping()
 	// Close sends a last frame (when it is not empty) and closes with a code, without waiting.
 	Close(last []byte, code int, reason string)
 }

@@ -32,6 +32,9 @@ func (l *line) Push(frames [][]byte) (waits int, ok bool) {
 	return len(frames), true
 }
 
+// Ping is answered by a client's library, not by the client.
+func (l *line) Ping() {}
+
 func (l *line) Close(last []byte, code int, _ string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -61,6 +61,7 @@ func (d *Delivery) Tick(ctx context.Context) error {
 		slow := s.buffered > 0 && len(s.outbox) > 0 && now.Sub(s.stuckSince) > d.opts.SlowTimeout
 		if s.state != stateClosed && !now.Before(s.nextPing) {
 			s.nextPing = now.Add(d.opts.Heartbeat)
+			s.socket.Ping()
 			s.write(encodeFrame(Ping{Type: "ping", At: model.MillisOf(now), Head: s.head}), true)
 		}
 		if now.Sub(s.lastTouched) > touchInterval {

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -63,14 +64,40 @@ func (c *Conn) Close(last []byte, code int, reason string) {
 	}
 }
 
-// wire is the connection below the WebSocket, as gorilla and melody write their control frames
-// to it and read from it. It is the one writer of the connection.
+// Ping asks the other end for a sign of life, without waiting.
+func (c *Conn) Ping() {
+	if err := c.answer(opPing, nil); err != nil {
+		c.wire.hub.log.Debug("ping", "error", err) // the reader notices
+	}
+}
+
+// answer sends a control frame, unless too many frames wait already.
+func (c *Conn) answer(op byte, payload []byte) error {
+	w := &c.wire
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closed || len(w.queue) >= maxQueued { // a client that pings and does not read gets no pongs
+		return nil
+	}
+	return w.control(appendFrame(make([]byte, 0, 2+len(payload)), op, payload))
+}
+
+// cut ends the connection with whatever waits.
+func (c *Conn) cut() {
+	c.wire.mu.Lock()
+	defer c.wire.mu.Unlock()
+	c.wire.cut()
+}
+
+// wire is the connection below the WebSocket, as gorilla and melody read from it. It is the one
+// writer of the connection.
 type wire struct {
 	net.Conn
 	conn *Conn
 	raw  syscall.RawConn // nil: its writes cannot be tried without waiting (TLS)
 	hub  *Hub
 
+	upgraded atomic.Bool // gorilla writes and closes no more
 	mu       sync.Mutex
 	closed   bool // nothing more is taken
 	ending   bool // closed in order: the connection ends when everything is written
@@ -91,6 +118,8 @@ type queued struct {
 const (
 	opText  = 0x80 | websocket.TextMessage
 	opClose = 0x80 | websocket.CloseMessage
+	opPing  = 0x80 | websocket.PingMessage
+	opPong  = 0x80 | websocket.PongMessage
 )
 
 // appendFrame appends a frame in one piece.
@@ -173,6 +202,9 @@ func (w *wire) try(a *attempt) error {
 // cut ends the connection with whatever waits. The caller holds the lock.
 func (w *wire) cut() {
 	w.closed, w.rest, w.queue = true, nil, nil
+	if w.Conn == nil { // refused before the handshake
+		return
+	}
 	if err := w.Conn.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
 		w.hub.log.Debug("cutting a socket", "error", err)
 	}
@@ -220,21 +252,22 @@ func (w *wire) control(frame []byte) error {
 	return nil
 }
 
-// Write takes a control frame, or the answer to the handshake, from gorilla. It does not wait.
-func (w *wire) Write(frame []byte) (int, error) {
+// Write takes the answer to the handshake from gorilla; see endPump.
+func (w *wire) Write(answer []byte) (int, error) {
+	if w.upgraded.Load() {
+		return len(answer), nil
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	switch {
-	case w.ending: // nothing comes after the close frame; the reader goes on until that is out
-	case w.closed:
-		return 0, net.ErrClosed
-	case len(w.queue) > maxQueued: // a client that pings and does not read gets no pongs
-	default:
-		if err := w.control(frame); err != nil {
-			return 0, err
-		}
+	return len(answer), w.control(answer)
+}
+
+// Close closes the connection when its handshake failed; see endPump.
+func (w *wire) Close() error {
+	if w.upgraded.Load() {
+		return nil
 	}
-	return len(frame), nil
+	return w.Conn.Close()
 }
 
 // SetWriteDeadline has nothing to bound: Write does not wait, and flush has bounds of its own.

@@ -6,8 +6,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,18 +21,15 @@ import (
 
 // Settings of a socket. Small on purpose: ten thousand idle ones live in one process.
 const (
-	// melodyFrames is melody's channel per socket, preallocated. It stays empty: a Conn writes
-	// by itself, and melody reads, pings and answers pings.
-	melodyFrames = 1
-	socketBuffer = 256 // bytes, for reading; writing shares buffers from a pool
+	socketBuffer = 256 // bytes, for reading
 	// maxClientFrame bounds what a client may send: control frames; a data frame up to this
 	// size is told that data is not accepted (1003), a larger one that it is too big (1009).
 	maxClientFrame = 128 << 10
 	writeWait      = 20 * time.Second // above service's SlowTimeout, so that 4009 comes first
-	pongWait       = 75 * time.Second
-	pingPeriod     = 30 * time.Second
 
+	closeProtocolError   = 1002
 	closeUnsupportedData = 1003
+	closeTooBig          = 1009
 )
 
 // Subprotocol is what browsers name beside their ticket.
@@ -53,15 +53,13 @@ type Hub struct {
 	closing bool
 }
 
-// NewHub makes a hub of at most limit sockets. checkOrigin says whether a browser's
-// Origin may connect.
-func NewHub(limit int, checkOrigin func(*http.Request) bool, log *slog.Logger) *Hub {
+// NewHub makes a hub of at most limit sockets. A socket from which nothing comes for silence, not
+// even answers to pings, is gone. checkOrigin says whether a browser's Origin may connect.
+func NewHub(limit int, silence time.Duration, checkOrigin func(*http.Request) bool, log *slog.Logger) *Hub {
 	h := &Hub{melody: melody.New(), log: log, limit: int64(limit)}
-	h.melody.Config.WriteWait = writeWait
-	h.melody.Config.PongWait = pongWait
-	h.melody.Config.PingPeriod = pingPeriod
+	h.melody.Config.PongWait = silence
 	h.melody.Config.MaxMessageSize = maxClientFrame
-	h.melody.Config.MessageBufferSize = melodyFrames
+	h.melody.Config.MessageBufferSize = 1 // see endPump
 	h.melody.Upgrader = &websocket.Upgrader{
 		HandshakeTimeout: 10 * time.Second,
 		ReadBufferSize:   socketBuffer,
@@ -77,13 +75,42 @@ func NewHub(limit int, checkOrigin func(*http.Request) bool, log *slog.Logger) *
 		connOf(s).Close(nil, closeUnsupportedData, "this socket only pushes; send by REST")
 	}
 	h.melody.HandleConnect(func(s *melody.Session) {
-		join, _ := s.Request.Context().Value(joinKey{}).(func())
+		u, _ := s.Request.Context().Value(upgradeKey{}).(*upgrade)
 		s.Request = nil // headers and body are not needed any more: they are kilobytes
-		join()
+		endPump(s)
+		u.done <- nil
+		<-u.joined
 	})
 	h.melody.HandleMessage(refuse)
 	h.melody.HandleMessageBinary(refuse)
+	h.melody.HandleError(func(s *melody.Session, err error) {
+		var closed *websocket.CloseError
+		var broken net.Error
+		switch {
+		case errors.Is(err, websocket.ErrReadLimit):
+			connOf(s).Close(nil, closeTooBig, "")
+		case errors.As(err, &closed), errors.As(err, &broken), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed):
+		default: // gorilla has no type for what breaks the protocol
+			connOf(s).Close(nil, closeProtocolError, strings.TrimPrefix(err.Error(), "websocket: "))
+		}
+	})
 	return h
+}
+
+// endPump ends melody's write pump as soon as it starts: its goroutine and its ticker are a third of
+// an idle socket's memory, and a Conn writes by itself. The pump ends with the close frame that is
+// its first message; neither that nor its closing of the connection reaches the wire, which has
+// taken the answer to the handshake and nothing else from gorilla. So control frames are ours.
+func endPump(s *melody.Session) {
+	if err := s.Close(); err != nil {
+		panic("a session that has just been made: " + err.Error())
+	}
+	c := connOf(s)
+	c.wire.upgraded.Store(true)
+	s.WebsocketConnection().SetPingHandler(func(data string) error { return c.answer(opPong, []byte(data)) })
+	s.WebsocketConnection().SetCloseHandler(func(code int, _ string) error {
+		return c.answer(opClose, websocket.FormatCloseMessage(code, ""))
+	})
 }
 
 // connOf is the socket of a melody session: its connection is the Conn's wire.
@@ -114,39 +141,52 @@ func (h *Hub) Serve(w http.ResponseWriter, r *http.Request, join func(*Conn) (ow
 		return ErrFull
 	}
 	h.open.Add(1)
-	connected := make(chan error, 1)
-	h.done.Go(func() {
-		defer h.open.Add(-1)
-		h.live(w, r, join, connected)
-	})
-	h.mu.Unlock()
-	return <-connected
-}
-
-// live is a socket's life. melody calls the connect handler in this goroutine, before
-// it reads.
-func (h *Hub) live(w http.ResponseWriter, r *http.Request, join func(*Conn) (Session, func()), connected chan<- error) {
 	conn := &Conn{}
 	conn.wire.conn, conn.wire.hub = conn, h
-	var leave func()
-	ctx := context.WithValue(r.Context(), joinKey{}, func() {
-		var owner Session
-		owner, leave = join(conn)
-		conn.joined(owner)
-		close(connected)
+	u := &upgrade{done: make(chan error, 1), joined: make(chan struct{})}
+	h.done.Go(func() {
+		defer h.open.Add(-1)
+		h.live(w, r, conn, u)
 	})
-	err := h.melody.HandleRequest(hijacker{w, &conn.wire}, r.WithContext(ctx))
-	if leave != nil {
-		leave()
+	h.mu.Unlock()
+	if err := <-u.done; err != nil {
+		return fmt.Errorf("upgrade: %w", err)
+	}
+	defer func() {
+		if u.leave == nil { // a panic
+			conn.cut()
+		}
+		close(u.joined)
+	}()
+	owner, leave := join(conn)
+	conn.joined(owner)
+	u.leave = leave
+	return nil
+}
+
+// upgrade is what a request's goroutine and its socket's tell each other.
+type upgrade struct {
+	done   chan error    // the handshake is over; nil: the socket waits for joined
+	joined chan struct{} // leave is set
+	leave  func()        // what to do when the socket is gone
+}
+
+// upgradeKey is what melody's connect handler finds it by.
+type upgradeKey struct{}
+
+// live is a socket's life. It joins in the request's goroutine, whose stack is large already and
+// ends: this one's would grow, and keep what it has grown by for as long as the socket lives.
+func (h *Hub) live(w http.ResponseWriter, r *http.Request, conn *Conn, u *upgrade) {
+	defer conn.cut()
+	err := h.melody.HandleRequest(hijacker{w, &conn.wire}, r.WithContext(context.WithValue(r.Context(), upgradeKey{}, u)))
+	if u.leave != nil {
+		u.leave()
 		return
 	}
-	connected <- fmt.Errorf("upgrade: %w", errors.Join(err, errNotConnected))
+	u.done <- errors.Join(err, errNotConnected)
 }
 
 var errNotConnected = errors.New("the socket was not connected")
-
-// joinKey is what melody's connect handler finds its join by.
-type joinKey struct{}
 
 // Full says whether there is room for another socket now.
 func (h *Hub) Full() bool { return h.open.Load() >= h.limit }
@@ -174,10 +214,7 @@ func (h *Hub) Close(ctx context.Context) error {
 		return fmt.Errorf("list sockets: %w", err)
 	}
 	for _, s := range sessions {
-		w := &connOf(s).wire
-		w.mu.Lock()
-		w.cut()
-		w.mu.Unlock()
+		connOf(s).cut()
 	}
 	<-gone
 	return nil

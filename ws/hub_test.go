@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"runtime/pprof"
 	"strconv"
 	"strings"
 	"sync"
@@ -19,6 +20,7 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+	"github.com/olahol/melody"
 )
 
 const patience = 20 * time.Second
@@ -50,7 +52,7 @@ func newServed(t *testing.T, limit int) *served {
 		o := r.Header.Get("Origin")
 		return o == "" || o == "https://app.example"
 	}
-	s := &served{Hub: NewHub(limit, origin, slog.New(slog.DiscardHandler)), t: t, joined: make(chan *joined, 100), answers: make(chan error, 100)}
+	s := &served{Hub: NewHub(limit, patience, origin, slog.New(slog.DiscardHandler)), t: t, joined: make(chan *joined, 100), answers: make(chan error, 100)}
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.answers <- s.Serve(w, r, func(c *Conn) (Session, func()) {
 			j := &joined{Conn: c, owner: &owner{}, left: make(chan struct{})}
@@ -130,7 +132,7 @@ func (s *served) dial(query string, header http.Header) (client *websocket.Conn,
 	if err == nil {
 		must(s.t, client.SetReadDeadline(time.Now().Add(patience)))
 		s.t.Cleanup(func() {
-			if err := client.NetConn().Close(); !errors.Is(err, net.ErrClosed) && !errors.Is(err, syscall.EPIPE) { // TLS says goodbye
+			if err := client.NetConn().Close(); !errors.Is(err, net.ErrClosed) && !errors.Is(err, syscall.EPIPE) && !errors.Is(err, syscall.ECONNRESET) { // TLS says goodbye
 				must(s.t, err)
 			}
 		})
@@ -321,6 +323,40 @@ func TestClientData(t *testing.T) {
 	if _, _, err := client.ReadMessage(); err == nil {
 		t.Error("a frame of more than the limit was taken")
 	}
+	received(t, "leave", j.left)
+}
+
+// TestOneGoroutine: an idle socket has one, which reads.
+func TestOneGoroutine(t *testing.T) {
+	s := newServed(t, 10)
+	client, _ := s.connect("?hello=first")
+	read(t, client)
+	eventually(t, "melody's write pump to end", func() bool {
+		var stacks strings.Builder
+		must(t, pprof.Lookup("goroutine").WriteTo(&stacks, 1))
+		if !strings.Contains(stacks.String(), "readPump") {
+			t.Fatal("nobody reads")
+		}
+		return !strings.Contains(stacks.String(), "writePump")
+	})
+}
+
+// TestPing: the client's answer arrives, from which melody counts the silence anew; a client that
+// is silent for too long is gone.
+func TestPing(t *testing.T) {
+	s := newServed(t, 10)
+	pongs := make(chan struct{}, 1)
+	s.melody.HandlePong(func(*melody.Session) { pongs <- struct{}{} })
+	client, j := s.connect("")
+	j.Ping()
+	j.Push([][]byte{[]byte("after the ping")})
+	if got := read(t, client); got != "after the ping" {
+		t.Errorf("got %q", got)
+	}
+	received(t, "the answer to the ping", pongs)
+
+	s.melody.Config.PongWait = 50 * time.Millisecond
+	_, j = s.connect("") // reads nothing, answers nothing
 	received(t, "leave", j.left)
 }
 
