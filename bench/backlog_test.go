@@ -133,6 +133,9 @@ func TestSlow(t *testing.T) {
 		if ratio := value(t, r, "ratio_push_p99"); with <= 0 || without <= 0 || ratio != with/without {
 			t.Errorf("with %v, without %v, ratio %v", with, without, ratio)
 		}
+		if reading := value(t, r, "reading_push_p99_ms"); reading <= 0 || value(t, r, "ratio_to_reading_push_p99") != with/reading {
+			t.Errorf("with %v, reading %v", with, reading)
+		}
 		if value(t, r, "slow_messages") == 0 || f.sends <= 2*44 {
 			t.Errorf("%v messages to slow sockets, %d sends in all", value(t, r, "slow_messages"), f.sends)
 		}
