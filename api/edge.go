@@ -216,8 +216,7 @@ func (a *API) wellFormed(ctx huma.Context, next func(huma.Context)) {
 
 // jsonType says whether a Content-Type is JSON in UTF-8; none counts as JSON.
 func jsonType(contentType string) bool {
-	switch contentType {
-	case "", "application/json", "application/json; charset=utf-8":
+	if plainJSONType(contentType) {
 		return true
 	}
 	media, params, err := mime.ParseMediaType(contentType)
@@ -226,6 +225,11 @@ func jsonType(contentType string) bool {
 	}
 	charset, given := params["charset"]
 	return !given || strings.EqualFold(charset, "utf-8")
+}
+
+// plainJSONType says whether a Content-Type is none or the usual one.
+func plainJSONType(contentType string) bool {
+	return contentType == "" || contentType == "application/json" || contentType == jsonUTF8
 }
 
 // incoming is a request's body; that it breaks off is the client's fault.

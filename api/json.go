@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -15,9 +16,28 @@ import (
 // maxDepth bounds the nesting of a body.
 const maxDepth = 64
 
+const jsonUTF8 = "application/json; charset=utf-8"
+
 var jsonFormat = huma.Format{Marshal: encode, Unmarshal: decode}
 
+// appender is an answer that is written often, and writes itself as json.Encoder would.
+type appender interface{ appendJSON(b []byte) []byte }
+
+// maxAnswerBuffer bounds the memory that is kept for the next answer, in bytes.
+const maxAnswerBuffer = 64 << 10
+
+var answerBuffers = sync.Pool{New: func() any { return new([]byte) }}
+
 func encode(w io.Writer, v any) error {
+	if a, is := v.(appender); is {
+		buffer := answerBuffers.Get().(*[]byte) //nolint:forcetypeassert // nothing else is in it
+		*buffer = append(a.appendJSON((*buffer)[:0]), '\n')
+		_, err := w.Write(*buffer)
+		if cap(*buffer) <= maxAnswerBuffer {
+			answerBuffers.Put(buffer)
+		}
+		return err //nolint:wrapcheck // nothing to add
+	}
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
 	return e.Encode(v)
@@ -80,6 +100,6 @@ func finished(ctx huma.Context, _ string, v any) (any, error) {
 		copied.finish(humagin.Unwrap(ctx))
 		return &copied, nil
 	}
-	ctx.SetHeader("Content-Type", "application/json; charset=utf-8")
+	ctx.SetHeader("Content-Type", jsonUTF8)
 	return v, nil
 }

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"strconv"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -55,16 +56,40 @@ type (
 	mailboxOutput struct{ Body MailboxPage }
 	syncInput     struct{ Body Sync }
 	ackInput      struct{ Body Ack }
-	ackOutput     struct {
-		Body struct {
-			Acked int64 `json:"acked" doc:"The device's cumulative position"`
-		}
+	ackOutput     struct{ Body ackOutputBody }
+	ackOutputBody struct {
+		Acked int64 `json:"acked" doc:"The device's cumulative position"`
 	}
 	summaryInput struct {
 		DeviceID string `query:"device_id" required:"true" pattern:"^[A-Za-z0-9._-]{1,64}$"`
 	}
 	summaryOutput struct{ Body Summary }
 )
+
+func (p MailboxPage) appendJSON(b []byte) []byte {
+	b = append(b, `{"entries":[`...)
+	for i, e := range p.Entries {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = strconv.AppendInt(append(b, `{"seq":`...), e.Seq, 10)
+		b = append(append(append(b, `,"message":`...), e.Message...), '}')
+	}
+	b = strconv.AppendInt(append(b, `],"head":`...), p.Head, 10)
+	b = strconv.AppendInt(append(b, `,"floor":`...), p.Floor, 10)
+	b = strconv.AppendBool(append(b, `,"has_more":`...), p.HasMore)
+	return append(b, '}')
+}
+
+func (o ackOutputBody) appendJSON(b []byte) []byte {
+	return append(strconv.AppendInt(append(b, `{"acked":`...), o.Acked, 10), '}')
+}
+
+func (in *syncInput) readPlain(_ huma.Context, body []byte) bool { return in.Body.readPlain(body) }
+func (in *ackInput) readPlain(_ huma.Context, body []byte) bool  { return in.Body.readPlain(body) }
+
+func (o *mailboxOutput) plain() (int, appender) { return http.StatusOK, o.Body }
+func (o *ackOutput) plain() (int, appender)     { return http.StatusOK, o.Body }
 
 // Summary is what waits for a device: counts first, pull later.
 type Summary struct {
@@ -92,29 +117,13 @@ func (a *API) registerMailbox(h huma.API) {
 	route(h, huma.Operation{
 		OperationID: "sync-mailbox", Method: http.MethodPost, Path: "/v1/mailbox/sync", Tags: tags, DefaultStatus: http.StatusOK,
 		Summary: "Ack a page and pull the next", Description: "Acks everything up to after for the device and answers what is behind it. 409 position_lost, with nothing acked, when the mailbox has another message at after than after_id, or does not reach that far.",
-	}, func(ctx context.Context, in *syncInput) (*mailboxOutput, error) {
-		return mailboxPage(a.deps.Mailboxes.Sync(ctx, deviceKey(ctx, in.Body.DeviceID), CallerFrom(ctx).FamilyID, in.Body.After, in.Body.AfterID, in.Body.Limit))
-	})
+		Middlewares: huma.Middlewares{quick(a, a.sync)},
+	}, a.sync)
 	route(h, huma.Operation{
 		OperationID: "ack-mailbox", Method: http.MethodPost, Path: "/v1/mailbox/ack", Tags: tags, DefaultStatus: http.StatusOK,
 		Summary: "Ack", Description: "Positions only move forward: repeating or going backwards changes nothing and is no error; beyond head is 409 position_lost.",
-	}, func(ctx context.Context, in *ackInput) (*ackOutput, error) {
-		b := in.Body
-		ack := service.Ack{Key: deviceKey(ctx, b.DeviceID), Family: CallerFrom(ctx).FamilyID, UpTo: b.UpTo, UpToID: b.UpToID, MessageIDs: b.MessageIDs}
-		if b.UpTo == nil && b.UpToID != 0 {
-			return nil, model.Invalid("body.up_to", "up_to_id needs up_to", nil)
-		}
-		for _, c := range b.Conversations {
-			ack.Conversations = append(ack.Conversations, model.LogPosition{ConversationID: c.ConversationID, Acked: c.UpTo})
-		}
-		acked, err := a.deps.Mailboxes.Ack(ctx, ack)
-		if err != nil {
-			return nil, err
-		}
-		out := &ackOutput{}
-		out.Body.Acked = acked
-		return out, nil
-	})
+		Middlewares: huma.Middlewares{quick(a, a.ack)},
+	}, a.ack)
 	route(h, huma.Operation{
 		OperationID: "summarise-mailbox", Method: http.MethodGet, Path: "/v1/mailbox/summary", Tags: tags, Summary: "What waits for a device",
 	}, func(ctx context.Context, in *summaryInput) (*summaryOutput, error) {
@@ -142,5 +151,27 @@ func mailboxPage(p service.Page, err error) (*mailboxOutput, error) {
 	for i, e := range p.Entries {
 		out.Body.Entries[i] = Entry{Seq: e.Seq, Message: encoded(e.Message)}
 	}
+	return out, nil
+}
+
+func (a *API) sync(ctx context.Context, in *syncInput) (*mailboxOutput, error) {
+	return mailboxPage(a.deps.Mailboxes.Sync(ctx, deviceKey(ctx, in.Body.DeviceID), CallerFrom(ctx).FamilyID, in.Body.After, in.Body.AfterID, in.Body.Limit))
+}
+
+func (a *API) ack(ctx context.Context, in *ackInput) (*ackOutput, error) {
+	b := in.Body
+	ack := service.Ack{Key: deviceKey(ctx, b.DeviceID), Family: CallerFrom(ctx).FamilyID, UpTo: b.UpTo, UpToID: b.UpToID, MessageIDs: b.MessageIDs}
+	if b.UpTo == nil && b.UpToID != 0 {
+		return nil, model.Invalid("body.up_to", "up_to_id needs up_to", nil)
+	}
+	for _, c := range b.Conversations {
+		ack.Conversations = append(ack.Conversations, model.LogPosition{ConversationID: c.ConversationID, Acked: c.UpTo})
+	}
+	acked, err := a.deps.Mailboxes.Ack(ctx, ack)
+	if err != nil {
+		return nil, err
+	}
+	out := &ackOutput{}
+	out.Body.Acked = acked
 	return out, nil
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"reflect"
+	"strconv"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -95,44 +96,36 @@ type (
 	}
 	sendOutput struct {
 		Status int
-		Body   struct {
-			Message    encodedMessage `json:"message"`
-			MailboxSeq int64          `json:"mailbox_seq" doc:"Its seq in the sender's own mailbox; 0 in a log conversation"`
-			Duplicate  bool           `json:"duplicate" doc:"An earlier send of this key made the message"`
-		}
+		Body   sendOutputBody
+	}
+	sendOutputBody struct {
+		Message    encodedMessage `json:"message"`
+		MailboxSeq int64          `json:"mailbox_seq" doc:"Its seq in the sender's own mailbox; 0 in a log conversation"`
+		Duplicate  bool           `json:"duplicate" doc:"An earlier send of this key made the message"`
 	}
 )
+
+func (o sendOutputBody) appendJSON(b []byte) []byte {
+	b = append(append(b, `{"message":`...), o.Message...)
+	b = strconv.AppendInt(append(b, `,"mailbox_seq":`...), o.MailboxSeq, 10)
+	b = strconv.AppendBool(append(b, `,"duplicate":`...), o.Duplicate)
+	return append(b, '}')
+}
+
+func (in *sendInput) readPlain(ctx huma.Context, body []byte) bool {
+	in.IdempotencyKey = ctx.Header("Idempotency-Key")
+	return len(in.IdempotencyKey) <= 64 && in.Body.readPlain(body)
+}
+
+func (o *sendOutput) plain() (int, appender) { return o.Status, o.Body }
 
 func (a *API) registerMessages(h huma.API) {
 	route(h, huma.Operation{
 		OperationID: "send-message", Method: http.MethodPost, Path: "/v1/messages", Tags: []string{"messages"}, DefaultStatus: http.StatusCreated,
 		Summary: "Send a message", Description: "201 once the message is durable. The same key again answers 200 with the first message and duplicate true; with other content 422 idempotency_key_reused. 503 unknown_outcome: repeat with the same key.",
-		Responses: map[string]*huma.Response{"200": {Description: "An earlier send of this key made the message", Content: map[string]*huma.MediaType{"application/json": {Schema: &huma.Schema{Ref: "#/components/schemas/SendOutputBody"}}}}},
-	}, func(ctx context.Context, in *sendInput) (*sendOutput, error) {
-		d := service.Draft{
-			Sender: CallerFrom(ctx).UserID, ClientMsgID: in.Body.ClientMsgID, To: in.Body.ToUserID, Conversation: in.Body.ConversationID,
-			Type: model.MessageType(in.Body.Type), Body: in.Body.Body, Ext: in.Body.Ext, Mentions: in.Body.Mentions,
-		}
-		if in.IdempotencyKey != "" {
-			if d.ClientMsgID != "" && d.ClientMsgID != in.IdempotencyKey {
-				return nil, model.NewError(model.CodeKeyMismatch, "the header Idempotency-Key and client_msg_id differ")
-			}
-			d.ClientMsgID = in.IdempotencyKey
-		}
-		if in.Body.ReplyTo != nil {
-			d.ReplyTo = *in.Body.ReplyTo
-		}
-		sent, err := a.deps.Messages.Send(ctx, d)
-		if err != nil {
-			return nil, err
-		}
-		out := &sendOutput{Status: http.StatusCreated}
-		if sent.Duplicate {
-			out.Status = http.StatusOK
-		}
-		out.Body.Message, out.Body.MailboxSeq, out.Body.Duplicate = sent.JSON, sent.MailboxSeq, sent.Duplicate
-		return out, nil
-	})
+		Responses:   map[string]*huma.Response{"200": {Description: "An earlier send of this key made the message", Content: map[string]*huma.MediaType{"application/json": {Schema: &huma.Schema{Ref: "#/components/schemas/SendOutputBody"}}}}},
+		Middlewares: huma.Middlewares{quick(a, a.send)},
+	}, a.send)
 	route(h, huma.Operation{
 		OperationID: "recall-message", Method: http.MethodPost, Path: "/v1/messages/{message_id}/recall", Tags: []string{"messages"}, DefaultStatus: http.StatusOK,
 		Summary: "Take a message back", Description: "By its sender within the recall window (2 minutes by default), by a group's owner or admin at any time. A message of type recall tells everybody, in the order.",
@@ -145,4 +138,30 @@ func (a *API) registerMessages(h huma.API) {
 		out.Body.Message = encoded(m)
 		return out, nil
 	})
+}
+
+func (a *API) send(ctx context.Context, in *sendInput) (*sendOutput, error) {
+	d := service.Draft{
+		Sender: CallerFrom(ctx).UserID, ClientMsgID: in.Body.ClientMsgID, To: in.Body.ToUserID, Conversation: in.Body.ConversationID,
+		Type: model.MessageType(in.Body.Type), Body: in.Body.Body, Ext: in.Body.Ext, Mentions: in.Body.Mentions,
+	}
+	if in.IdempotencyKey != "" {
+		if d.ClientMsgID != "" && d.ClientMsgID != in.IdempotencyKey {
+			return nil, model.NewError(model.CodeKeyMismatch, "the header Idempotency-Key and client_msg_id differ")
+		}
+		d.ClientMsgID = in.IdempotencyKey
+	}
+	if in.Body.ReplyTo != nil {
+		d.ReplyTo = *in.Body.ReplyTo
+	}
+	sent, err := a.deps.Messages.Send(ctx, d)
+	if err != nil {
+		return nil, err
+	}
+	out := &sendOutput{Status: http.StatusCreated}
+	if sent.Duplicate {
+		out.Status = http.StatusOK
+	}
+	out.Body.Message, out.Body.MailboxSeq, out.Body.Duplicate = sent.JSON, sent.MailboxSeq, sent.Duplicate
+	return out, nil
 }
