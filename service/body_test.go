@@ -148,6 +148,28 @@ func TestContentHash(t *testing.T) {
 	}
 }
 
+// TestPlainText is which bodies are taken without parsing them. (That they are taken as they would be by
+// parsing is what FuzzContent finds, which writes them otherwise.)
+func TestPlainText(t *testing.T) {
+	t.Parallel()
+	inside := func(text string) string { return `{"text":"` + text + `"}` }
+	for _, text := range []string{"a", "<b>&</b>", "schön 😀", `say \"hi\"\n\tbye\\`, `\\`, `\"`, "\u200b.", "\x7f.", strings.Repeat("😀", MaxText), strings.Repeat(`\n`, MaxText-1) + "a"} {
+		if body := inside(text); !plainText(body) {
+			t.Errorf("%.60s is not plain", body)
+		} else if got, ext, err := content(model.TypeText, model.JSON(body), ""); err != nil || string(got) != body || ext != "{}" {
+			t.Errorf("%.60s became %.60s and %s: %v", body, got, ext, err)
+		}
+	}
+	for _, body := range []string{
+		``, `{}`, `{"text":"}`, `{"text":""}`, inside(`\`), inside(`a\`), inside(`a"`), inside(`a","b":"c`), inside(`\u0061`), inside(`a\/`), inside(`\x`), inside("a\n"), inside("a\x00"), inside("a\xff"), inside("a\u2028"), inside("a\u2029"),
+		inside(" "), inside(`\n\t \r\b\f`), inside("\u200b\u2060\u00a0"), inside(strings.Repeat("a", MaxText+1)), ` ` + inside("a"), inside("a") + "\n", `{"text": "a"}`, `{"text":1}`, `{"Text":"a"}`,
+	} {
+		if plainText(body) {
+			t.Errorf("%.60q is plain", body)
+		}
+	}
+}
+
 // FuzzContent: whatever comes, what is taken is canonical JSON in UTF-8 within its
 // bounds, and the same content written otherwise is the same.
 func FuzzContent(f *testing.F) {
@@ -162,6 +184,8 @@ func FuzzContent(f *testing.F) {
 		{"custom", `{"a":1}x`, ``},
 		{"card", strings.Repeat(`{"a":`, 40) + "1" + strings.Repeat("}", 40), ``},
 		{"recall", `{}`, ``},
+		{"text", `{"text":"\u003cb\\ \" \b\f\n\r\t\/"}`, ``},
+		{"text", "{\"text\":\"😀 ü \x7f \u2028 \ufffd\"}", ``},
 	} {
 		f.Add(seed[0], seed[1], seed[2])
 	}
