@@ -114,6 +114,7 @@ func (serveCommand) Run(ctx context.Context, c *config.Config) error {
 	if err := c.Check(); err != nil {
 		return fmt.Errorf("the configuration has mistakes:\n%w", err)
 	}
+	defer keepHeap()()
 	s, err := newServer(ctx, c)
 	if err != nil {
 		return err
