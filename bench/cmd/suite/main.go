@@ -24,6 +24,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"ackbox/bench"
+	"ackbox/bench/rig"
 	"ackbox/internal/testenv/instance"
 )
 
@@ -112,21 +113,21 @@ func (s *suite) backend(ctx context.Context, name, dir string) (reports []*bench
 	settings := s.Env
 	var watched map[string]int
 	if name == "mariadb" {
-		stores, err := openStores(ctx, dir)
+		stores, err := rig.OpenStores(ctx, dir, note)
 		if err != nil {
 			return nil, err
 		}
-		defer func() { err = errors.Join(err, stores.close()) }()
-		settings, watched = append(slices.Clone(stores.settings), settings...), stores.processes
+		defer func() { err = errors.Join(err, stores.Close()) }()
+		settings, watched = append(slices.Clone(stores.Settings), settings...), stores.Processes
 	}
-	server, err := startServer(ctx, s.Binary, dir, filepath.Join(s.Out, name+".log"), settings)
+	server, err := rig.StartServer(ctx, s.Binary, dir, filepath.Join(s.Out, name+".log"), settings)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, server.close()) }()
+	defer func() { err = errors.Join(err, server.Close()) }()
 
 	options := bench.Options{
-		URL: []string{server.url()}, AdminURL: server.adminURL(), ServerPID: server.process.Pid(), Processes: watched,
+		URL: []string{server.URL()}, AdminURL: server.AdminURL(), ServerPID: server.PID(), Processes: watched,
 		Clients: s.Clients, SetupParallel: s.SetupParallel, Duration: s.Duration, Warmup: s.Warmup, Settle: 15 * time.Second, MemorySettle: 15 * time.Second,
 		Timeout: 10 * time.Second, Rate: s.Rate, Text: 64, Connections: s.Connections, IdleUsers: 100,
 		Groups: s.Groups, GroupSize: s.GroupSize, LogMembers: s.LogMembers, LogSingles: s.LogSingles, LogSpacing: time.Second,
@@ -136,10 +137,10 @@ func (s *suite) backend(ctx context.Context, name, dir string) (reports []*bench
 	}
 	// A fresh process for the idle sockets: what sending and hashing passwords took isn't in their baseline.
 	restart := func(ctx context.Context, o bench.Options) (bench.Options, error) {
-		if err := server.restart(ctx); err != nil {
+		if err := server.Restart(ctx); err != nil {
 			return o, err
 		}
-		o.ServerPID = server.process.Pid()
+		o.ServerPID = server.PID()
 		return o, nil
 	}
 	for _, scenario := range s.Scenarios {
@@ -154,12 +155,12 @@ func (s *suite) backend(ctx context.Context, name, dir string) (reports []*bench
 
 // profile runs a scenario once more, before what is measured, while the server profiles its CPU, and prints the functions at the
 // top. The run's own figures are not used: profiling costs some percent.
-func (s *suite) profile(ctx context.Context, name, scenario string, server *server, o bench.Options) error {
+func (s *suite) profile(ctx context.Context, name, scenario string, server *rig.Server, o bench.Options) error {
 	path := filepath.Join(s.Out, name+"."+scenario+".cpu.prof")
 	var taking sync.WaitGroup
 	var profileErr error
 	o.Started = func() {
-		taking.Go(func() { profileErr = server.profile(ctx, max(1, int(o.Duration.Seconds())), path) })
+		taking.Go(func() { profileErr = server.Profile(ctx, max(1, int(o.Duration.Seconds())), path) })
 	}
 	_, err := bench.Measure(ctx, o, []string{scenario}, 1, nil)
 	taking.Wait() // it ends with its seconds, the server or ctx

@@ -44,25 +44,3 @@ func TestDigits(t *testing.T) {
 		}
 	}
 }
-
-// The databases of a measurement are its own, their sizes are put back, and nothing stays.
-func TestStoresLeaveNothing(t *testing.T) {
-	dsn := testenv.MySQL(t)
-	t.Setenv("ACKBOX_TEST_MYSQL_DSN", dsn)
-	t.Setenv("ACKBOX_TEST_REDIS_URL", testenv.Redis(t))
-	s, err := openStores(t.Context(), t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(s.settings) != 2 || strings.Contains(s.settings[0], dsn[strings.LastIndexByte(dsn, '/'):]) {
-		t.Errorf("got settings %q, want a fresh database and the Redis", s.settings)
-	}
-	for _, name := range []string{"mariadb", "redis"} {
-		if s.processes[name] == 0 {
-			t.Errorf("the process of %s was not found", name)
-		}
-	}
-	if err := s.close(); err != nil {
-		t.Error(err)
-	}
-}

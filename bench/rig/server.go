@@ -1,4 +1,4 @@
-package main
+package rig
 
 import (
 	"context"
@@ -21,21 +21,21 @@ const (
 	stopPatience  = 20 * time.Second // twice what the server promises
 )
 
-// server is the measured process, on two reserved loopback ports.
-type server struct {
+// Server is a measured process, on two reserved loopback ports.
+type Server struct {
 	bin, dir, log string
 	env           []string
 	public, admin *instance.Port
 	process       *instance.Process
 }
 
-// startServer starts the binary with its data under dir, appending its output to log, and waits until it is ready. No
-// ACKBOX_ variable of this process reaches it.
-func startServer(ctx context.Context, bin, dir, log string, settings []string) (_ *server, err error) {
-	s := &server{bin: bin, dir: dir, log: log}
+// StartServer starts the binary with its data under dir, appending its output to log, and waits until it is ready. Of the
+// environment it gets nothing that begins with ACKBOX_; settings (NAME=value) are added to those of a measurement, and win.
+func StartServer(ctx context.Context, bin, dir, log string, settings []string) (_ *Server, err error) {
+	s := &Server{bin: bin, dir: dir, log: log}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, s.close())
+			err = errors.Join(err, s.Close())
 		}
 	}()
 	if s.public, err = instance.ReservePort(); err != nil {
@@ -61,10 +61,16 @@ func startServer(ctx context.Context, bin, dir, log string, settings []string) (
 	return s, nil
 }
 
-func (s *server) url() string      { return "http://" + s.public.Addr() }
-func (s *server) adminURL() string { return "http://" + s.admin.Addr() }
+// URL is where clients find it.
+func (s *Server) URL() string { return "http://" + s.public.Addr() }
 
-func (s *server) start(ctx context.Context) error {
+// AdminURL is where its metrics and profiles are.
+func (s *Server) AdminURL() string { return "http://" + s.admin.Addr() }
+
+// PID is its process id.
+func (s *Server) PID() int { return s.process.Pid() }
+
+func (s *Server) start(ctx context.Context) error {
 	log, err := os.OpenFile(s.log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return err
@@ -79,11 +85,12 @@ func (s *server) start(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, readyPatience)
 	defer cancel()
 	return instance.AwaitReady(ctx, process, s.log, func(ctx context.Context) error {
-		return s.get(ctx, s.url()+"/readyz", io.Discard)
+		return s.get(ctx, s.URL()+"/readyz", io.Discard)
 	})
 }
 
-func (s *server) restart(ctx context.Context) error {
+// Restart stops the process in order and starts it again, on the same ports and data.
+func (s *Server) Restart(ctx context.Context) error {
 	if err := s.stop(); err != nil {
 		return err
 	}
@@ -91,7 +98,7 @@ func (s *server) restart(ctx context.Context) error {
 }
 
 // stop ends the process in order.
-func (s *server) stop() error {
+func (s *Server) stop() error {
 	if s.process == nil {
 		return nil
 	}
@@ -103,7 +110,8 @@ func (s *server) stop() error {
 	return nil
 }
 
-func (s *server) close() error {
+// Close stops the process and gives its ports back; what it wrote stays.
+func (s *Server) Close() error {
 	err := s.stop()
 	for _, port := range []*instance.Port{s.public, s.admin} {
 		if port != nil {
@@ -113,17 +121,17 @@ func (s *server) close() error {
 	return err
 }
 
-// profile writes a CPU profile of so many seconds to a file.
-func (s *server) profile(ctx context.Context, seconds int, path string) (err error) {
+// Profile writes a CPU profile of so many seconds to a file.
+func (s *Server) Profile(ctx context.Context, seconds int, path string) (err error) {
 	file, err := os.Create(path)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
-	return s.get(ctx, fmt.Sprintf("%s/debug/pprof/profile?seconds=%d", s.adminURL(), seconds), file)
+	return s.get(ctx, fmt.Sprintf("%s/debug/pprof/profile?seconds=%d", s.AdminURL(), seconds), file)
 }
 
-func (s *server) get(ctx context.Context, url string, into io.Writer) error {
+func (s *Server) get(ctx context.Context, url string, into io.Writer) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
 		return err

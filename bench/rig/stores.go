@@ -1,4 +1,4 @@
-package main
+package rig
 
 import (
 	"context"
@@ -18,12 +18,14 @@ import (
 	"ackbox/internal/testenv/instance"
 )
 
-// stores are the MariaDB and the Redis of one measurement: a database of its own in the one that the environment names, or
+// Stores are the MariaDB and the Redis of one measurement: a database of its own in the one that the environment names, or
 // in one that it started itself.
-type stores struct {
-	settings  []string       // the server's
-	processes map[string]int // whose CPU time is reported, where they run on this machine
+type Stores struct {
+	Settings  []string       // the server's
+	Processes map[string]int // whose CPU time is reported, where they run on this machine
 
+	private []string       // options of a MariaDB of this measurement's own; nil: that of the environment will do
+	note    func(string)   // tells the person who waits
 	closers []func() error // run last to first
 }
 
@@ -31,11 +33,23 @@ type stores struct {
 // sends outgrows them: what is measured then is their checkpoints.
 const roomyBytes = 512 << 20
 
-func openStores(ctx context.Context, dir string) (_ *stores, err error) {
-	s := &stores{processes: map[string]int{}}
+// OpenStores opens what a server needs. Where the environment names no server they are started in dir. note is told what is
+// measured.
+func OpenStores(ctx context.Context, dir string, note func(string)) (*Stores, error) {
+	return openStores(ctx, dir, &Stores{note: note})
+}
+
+// OpenPrivateStores starts a MariaDB with the given options (--name=value) in dir whatever the environment names: one that is
+// to be filled, and thrown away.
+func OpenPrivateStores(ctx context.Context, dir string, note func(string), options ...string) (*Stores, error) {
+	return openStores(ctx, dir, &Stores{note: note, private: append([]string{}, options...)})
+}
+
+func openStores(ctx context.Context, dir string, s *Stores) (_ *Stores, err error) {
+	s.Processes = map[string]int{}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, s.close())
+			err = errors.Join(err, s.Close())
 		}
 	}()
 	if err := s.openMySQL(ctx, dir); err != nil {
@@ -47,7 +61,8 @@ func openStores(ctx context.Context, dir string) (_ *stores, err error) {
 	return s, nil
 }
 
-func (s *stores) close() error {
+// Close drops the database, and stops what was started.
+func (s *Stores) Close() error {
 	var err error
 	for len(s.closers) > 0 {
 		last := len(s.closers) - 1
@@ -57,10 +72,10 @@ func (s *stores) close() error {
 	return err
 }
 
-func (s *stores) openMySQL(ctx context.Context, dir string) error {
+func (s *Stores) openMySQL(ctx context.Context, dir string) error {
 	dsn := os.Getenv(instance.MySQLVariable)
-	if dsn == "" {
-		m, err := instance.StartMariaDB(ctx, filepath.Join(dir, "mariadb"))
+	if dsn == "" || s.private != nil {
+		m, err := instance.StartMariaDB(ctx, filepath.Join(dir, "mariadb"), s.private...)
 		if err != nil {
 			return err
 		}
@@ -86,31 +101,33 @@ func (s *stores) openMySQL(ctx context.Context, dir string) error {
 		_, err := db.ExecContext(context.WithoutCancel(ctx), "DROP DATABASE "+name)
 		return err
 	})
-	for _, variable := range []string{"innodb_buffer_pool_size", "innodb_log_file_size"} {
-		s.enlarge(ctx, db, variable)
+	if s.private == nil {
+		for _, variable := range []string{"innodb_buffer_pool_size", "innodb_log_file_size"} {
+			s.enlarge(ctx, db, variable)
+		}
 	}
 	var version, datadir, pidFile, flush, binlog string
 	if err := db.QueryRowContext(ctx, "SELECT @@version, @@datadir, @@pid_file, @@innodb_flush_log_at_trx_commit, @@log_bin").
 		Scan(&version, &datadir, &pidFile, &flush, &binlog); err != nil {
 		return fmt.Errorf("the database's settings: %w", err)
 	}
-	note(fmt.Sprintf("database %s, innodb_flush_log_at_trx_commit=%s, log_bin=%s", version, flush, binlog))
+	s.note(fmt.Sprintf("database %s, innodb_flush_log_at_trx_commit=%s, log_bin=%s", version, flush, binlog))
 	if !filepath.IsAbs(pidFile) {
 		pidFile = filepath.Join(datadir, pidFile)
 	}
 	if text, err := os.ReadFile(pidFile); err == nil { // elsewhere it is another machine's
 		if pid, err := strconv.Atoi(strings.TrimSpace(string(text))); err == nil {
-			s.processes["mariadb"] = pid
+			s.Processes["mariadb"] = pid
 		}
 	}
 	cfg.DBName = name
-	s.settings = append(s.settings, "ACKBOX_MYSQL_DSN="+cfg.FormatDSN())
+	s.Settings = append(s.Settings, "ACKBOX_MYSQL_DSN="+cfg.FormatDSN())
 	return nil
 }
 
 // enlarge sets a size that is below roomyBytes to it, and back at the end. A server that doesn't let us (MySQL 8 has another
 // name for its log, a user may lack the privilege) is measured as it is, which is said.
-func (s *stores) enlarge(ctx context.Context, db *sql.DB, variable string) {
+func (s *Stores) enlarge(ctx context.Context, db *sql.DB, variable string) {
 	var before int64
 	err := db.QueryRowContext(ctx, "SELECT @@GLOBAL."+variable).Scan(&before)
 	if err == nil && before >= roomyBytes {
@@ -124,7 +141,7 @@ func (s *stores) enlarge(ctx context.Context, db *sql.DB, variable string) {
 		err = set(ctx, roomyBytes)
 	}
 	if err != nil {
-		note(fmt.Sprintf("%s stays as it is: %v", variable, err))
+		s.note(fmt.Sprintf("%s stays as it is: %v", variable, err))
 		return
 	}
 	s.closers = append(s.closers, func() error { return set(context.WithoutCancel(ctx), before) })
@@ -132,7 +149,7 @@ func (s *stores) enlarge(ctx context.Context, db *sql.DB, variable string) {
 
 var redisProcess = regexp.MustCompile(`(?m)^process_id:(\d+)`)
 
-func (s *stores) openRedis(ctx context.Context, dir string) error {
+func (s *Stores) openRedis(ctx context.Context, dir string) error {
 	url := os.Getenv(instance.RedisVariable)
 	if url == "" {
 		r, err := instance.StartRedis(ctx, filepath.Join(dir, "redis"))
@@ -153,10 +170,10 @@ func (s *stores) openRedis(ctx context.Context, dir string) error {
 	}
 	if found := redisProcess.FindStringSubmatch(info); found != nil {
 		if pid, err := strconv.Atoi(found[1]); err == nil && local(options.Addr) {
-			s.processes["redis"] = pid
+			s.Processes["redis"] = pid
 		}
 	}
-	s.settings = append(s.settings, "ACKBOX_REDIS_URL="+url)
+	s.Settings = append(s.Settings, "ACKBOX_REDIS_URL="+url)
 	return nil
 }
 
