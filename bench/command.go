@@ -289,6 +289,18 @@ func (o Options) makeRoom() error { return raiseFileLimit(3*o.Clients + 256) }
 
 // population registers n users, numbered from first on, on the deployment's nodes in turn.
 func (o Options) population(ctx context.Context, first, n int) ([]*User, error) {
+	targets, err := o.targets()
+	if err != nil {
+		return nil, err
+	}
+	var done atomic.Int64
+	stop := o.progress(func() string { return fmt.Sprintf("setup: %d of %d accounts", done.Load(), n) })
+	defer stop()
+	return register(ctx, targets, first, n, o.SetupParallel, o.Timeout, &done)
+}
+
+// targets are the deployment's nodes.
+func (o Options) targets() ([]*target, error) {
 	targets := make([]*target, 0, len(o.URL))
 	for _, raw := range o.URL {
 		t, err := parseTarget(raw)
@@ -297,10 +309,7 @@ func (o Options) population(ctx context.Context, first, n int) ([]*User, error) 
 		}
 		targets = append(targets, t)
 	}
-	var done atomic.Int64
-	stop := o.progress(func() string { return fmt.Sprintf("setup: %d of %d accounts", done.Load(), n) })
-	defer stop()
-	return register(ctx, targets, first, n, o.SetupParallel, o.Timeout, &done)
+	return targets, nil
 }
 
 // withServer adds the server to the watched processes.

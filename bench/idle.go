@@ -83,6 +83,42 @@ func Idle(ctx context.Context, o Options, users []*User) (*Report, error) {
 	return report, nil
 }
 
+// Held are idle sockets that stay open while something else is measured.
+type Held struct {
+	crowd *crowd
+	close context.CancelFunc
+}
+
+// Hold opens connections sockets (the users' devices in turn) and returns when each has had its hello. Close has to be called,
+// unless there is an error.
+func Hold(ctx context.Context, o Options, users []*User) (*Held, error) {
+	if err := raiseFileLimit(o.Connections + 3*o.Clients + 256); err != nil {
+		return nil, err
+	}
+	sockets, closeSockets := context.WithCancel(ctx)
+	h := &Held{crowd: &crowd{options: o, users: users}, close: closeSockets}
+	stop := o.progress(func() string { return fmt.Sprintf("idle: %d of %d sockets open", h.Open(), o.Connections) })
+	err := h.crowd.fill(sockets)
+	stop()
+	if err != nil {
+		h.Close()
+		return nil, err
+	}
+	return h, nil
+}
+
+// IdleDevice is the name of a user's n-th idle device, from 0 on.
+func IdleDevice(n int) string { return fmt.Sprintf("idle-%d", n) }
+
+// Open is how many of them are open.
+func (h *Held) Open() int64 { return h.crowd.open.Load() }
+
+// Close closes them, and returns when all have ended.
+func (h *Held) Close() {
+	h.close()
+	h.crowd.sockets.Wait()
+}
+
 // crowd is the sockets of an idle run; each has a goroutine that reads it until it ends.
 type crowd struct {
 	options      Options
@@ -133,7 +169,7 @@ func (c *crowd) fill(ctx context.Context) error {
 // add opens the i-th socket, trying again a few times, and leaves it to a reader.
 func (c *crowd) add(ctx context.Context, i int) error {
 	u := c.users[i%len(c.users)]
-	query := url.Values{"device_id": {fmt.Sprintf("idle-%d", i/len(c.users))}}
+	query := url.Values{"device_id": {IdleDevice(i / len(c.users))}}
 	source := u.target.source(i)
 	var last error
 	for attempt := range 5 {

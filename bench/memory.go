@@ -73,7 +73,7 @@ func (p memoryProbe) once(ctx context.Context) (memory, error) {
 		m.stack = metric(text, "go_memstats_stack_inuse_bytes")
 	}
 	if p.pid > 0 {
-		rss, err := residentMemory(p.pid)
+		rss, err := ResidentMemory(p.pid)
 		if err != nil {
 			return m, err
 		}
@@ -108,8 +108,8 @@ func metric(text []byte, name string) int64 {
 	return 0
 }
 
-// residentMemory is a process's VmRSS in bytes.
-func residentMemory(pid int) (int64, error) {
+// ResidentMemory is a process's VmRSS in bytes.
+func ResidentMemory(pid int) (int64, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0, err

@@ -45,6 +45,10 @@ func (o Options) progress(line func() string) (stop func()) {
 	}
 }
 
+// Progress shows on w how far something is, until the returned function is called: a line that renews itself when w is a
+// terminal, else one from time to time.
+func Progress(w io.Writer, line func() string) (stop func()) { return Options{Live: w}.progress(line) }
+
 // show writes to the terminal; what it can't show is no loss, the report comes at the end.
 func show(w io.Writer, text string) {
 	io.WriteString(w, text) //nolint:errcheck // see above

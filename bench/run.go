@@ -47,13 +47,34 @@ func newPairs(o Options, users []*User) *run {
 		ledgers[i] = new(ledger)
 	}
 	for i, u := range users {
-		r.senders = append(r.senders, &sender{run: r, user: u, aims: []aim{{field: `"to_user_id":"` + users[(i+1)%n].ID + `"`, account: ledgers[i]}}})
+		r.senders = append(r.senders, &sender{run: r, user: u, aims: u.aims(users[(i+1)%n], ledgers[i])})
 		peer := (i + n - 1) % n
 		r.sessions = append(r.sessions, newSession(r, u, &pair{run: r, peer: peer, from: ledgers[peer], newest: -1}))
 		r.accounts = append(r.accounts, ledgers[i])
 	}
 	return r
 }
+
+// aims are whom a user of a run of pairs sends to: the next one, and between those messages the contacts in turn.
+func (u *User) aims(next *User, of *ledger) []aim {
+	near := aim{field: `"to_user_id":"` + next.ID + `"`, account: of}
+	if len(u.contacts) == 0 {
+		return []aim{near}
+	}
+	var list []aim
+	for _, c := range u.contacts {
+		list = append(list, near, aim{field: `"conversation_id":"` + c + `"`, account: unseen{}})
+	}
+	return list
+}
+
+// unseen is the account of what nobody is online for: nothing of it is waited for.
+type unseen struct{}
+
+func (unseen) accept(int, []byte) {}
+func (unseen) race()              {}
+func (unseen) settled() bool      { return true }
+func (unseen) lost() int64        { return 0 }
 
 // pair checks what one user gets from the one who sends to them.
 type pair struct {

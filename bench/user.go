@@ -26,6 +26,8 @@ type User struct {
 	target *target
 	held   int64 // highest mailbox seq that the device holds
 	heldID string
+
+	contacts []string // see Pass
 }
 
 // device is the stable name of the one device that a user of the send and rate scenarios has.
@@ -73,12 +75,20 @@ const renewParallel = 16
 
 // renew exchanges the refresh tokens of all users whose access ends before the given time.
 func renew(ctx context.Context, users []*User, until time.Time, timeout time.Duration) error {
+	var due []*User
+	for _, u := range users {
+		if !u.expires.After(until) {
+			due = append(due, u)
+		}
+	}
+	return renewEach(ctx, due, timeout, func() {})
+}
+
+// renewEach exchanges the refresh tokens of all users, and tells of each that is done.
+func renewEach(ctx context.Context, users []*User, timeout time.Duration, done func()) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(renewParallel)
 	for _, u := range users {
-		if u.expires.After(until) {
-			continue
-		}
 		group.Go(func() error {
 			body, err := json.Marshal(map[string]string{"refresh_token": u.refresh})
 			if err != nil {
@@ -89,6 +99,7 @@ func renew(ctx context.Context, users []*User, until time.Time, timeout time.Dur
 			if err := u.account(ctx, c, "/v1/auth/refresh", 200, body); err != nil {
 				return fmt.Errorf("refresh the access of %s: %w", u.Name, err)
 			}
+			done()
 			return nil
 		})
 	}
