@@ -12,6 +12,8 @@ export GOTOOLCHAIN := local
 FUZZTIME ?= 20s
 # make bench BENCHFLAGS='--scenario send,rate,acks,idle' leaves out the storm and the large group, whose 10,000 accounts take minutes.
 BENCHFLAGS ?=
+# make growth GROWTHFLAGS='--dimension mailboxes --sizes 10000,100000' is a part of it; all of it takes half an hour and 15 GB of disk.
+GROWTHFLAGS ?=
 # make chaos CHAOSFLAGS='--fault kill-node --cycles 300 --seed 1'; docs/reliability.md has the rest.
 CHAOSFLAGS ?=
 # make test PACKAGES=./service tests one package.
@@ -75,6 +77,11 @@ vuln: $(GOVULNCHECK) ## Look for known vulnerabilities; says SKIPPED when the da
 bench: $(WITHSERVERS) ## Measure sends, pushes, acks, reconnects and idle connections against MariaDB and Redis
 	go build -o $(TOOLS)/suite ./bench/cmd/suite
 	$(WITHSERVERS) -- $(TOOLS)/suite $(BENCHFLAGS)
+
+.PHONY: growth
+growth: ## Measure how cost grows with stored users, group size, open sockets and nodes: tables and a plot in bench-out/growth
+	go build -buildvcs=false -o $(TOOLS)/growth ./bench/cmd/growth
+	$(TOOLS)/growth $(GROWTHFLAGS)
 
 .PHONY: chaos
 chaos: ## Break nodes and stores under load, and check that nothing was lost (CHAOSFLAGS='--fault list' says what there is)
