@@ -41,11 +41,11 @@ func watchUsage(ctx context.Context, processes map[string]int, from, to time.Dur
 
 func readUsage(processes map[string]int) usage {
 	u := usage{processes: map[string]time.Duration{}}
-	if t, ok := processTime(os.Getpid()); ok {
+	if t, ok := ProcessTime(os.Getpid()); ok {
 		u.processes["client"] = t
 	}
 	for name, pid := range processes {
-		if t, ok := processTime(pid); ok {
+		if t, ok := ProcessTime(pid); ok {
 			u.processes[name] = t
 		}
 	}
@@ -95,8 +95,8 @@ func (u usage) figures(unit string, count int64) []Figure {
 	return out
 }
 
-// processTime is a process's user and system time so far.
-func processTime(pid int) (time.Duration, bool) {
+// ProcessTime is a process's user and system time so far.
+func ProcessTime(pid int) (time.Duration, bool) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return 0, false

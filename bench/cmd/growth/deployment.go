@@ -151,12 +151,16 @@ func (d *deployment) fill(ctx context.Context, users int) error {
 // restPatience bounds the wait for the database's pages to be written after a fill.
 const restPatience = 3 * time.Minute
 
-// rest renews the tables' statistics and waits until the pages that the fill has changed are written, so that what is measured
-// next does not pay for them.
-func (d *deployment) rest(ctx context.Context) (err error) {
+// rest renews the tables' statistics and lets the database come to rest.
+func (d *deployment) rest(ctx context.Context) error {
 	if _, err := d.db.ExecContext(ctx, "ANALYZE TABLE "+strings.Join(tables, ", ")); err != nil {
 		return err
 	}
+	return d.flush(ctx)
+}
+
+// flush waits until the pages that were changed are written, so that what is measured next does not pay for them.
+func (d *deployment) flush(ctx context.Context) (err error) {
 	var percent string
 	if err := d.db.QueryRowContext(ctx, "SELECT @@GLOBAL.innodb_max_dirty_pages_pct").Scan(&percent); err != nil {
 		return err

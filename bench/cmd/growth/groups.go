@@ -17,7 +17,7 @@ func (g *growth) groups(ctx context.Context, dir string, out *dimension) (err er
 	}
 	defer func() { err = errors.Join(err, d.close()) }()
 	largest := g.LogMembers[len(g.LogMembers)-1]
-	if err := d.fill(ctx, max(g.Base, g.Clients+largest)); err != nil {
+	if err := d.fill(ctx, max(g.Base, fullBlocks(g.Clients+largest))); err != nil {
 		return err
 	}
 	if err := d.serve(ctx, 1); err != nil {

@@ -27,6 +27,7 @@ type growth struct {
 	LogMembers      []int         `default:"200,1000,5000" help:"Members of the log groups of groups, all online."`
 	Online          []int         `default:"0,1000,5000,10000" help:"Idle sockets of online, beside the load."`
 	Nodes           []int         `default:"1,2,3" help:"Processes of nodes."`
+	SocketsAUser    int           `name:"sockets-per-user" default:"1" help:"Idle sockets of each user in online, as devices: what a node does for its users, it does less often when they have several."`
 	Base            int           `default:"10000" help:"Users that are stored in the dimensions but mailboxes."`
 	Repeat          int           `default:"3" help:"Runs at each step, of which the medians count."`
 	Duration        time.Duration `default:"10s" help:"Measured time of a run."`
@@ -163,6 +164,7 @@ func (g *growth) check() error {
 	within("log-members", 2, 10_000, g.LogMembers...)
 	within("online", 0, 100_000, g.Online...)
 	within("nodes", 1, 9, g.Nodes...)
+	within("sockets-per-user", 1, maxSocketsAUser, g.SocketsAUser)
 	within("base", minUsers, maxUsers, g.Base)
 	within("repeat", 1, 100, g.Repeat)
 	within("clients", 2, 10_000, g.Clients)

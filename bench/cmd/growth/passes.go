@@ -168,14 +168,16 @@ func (p *population) passes(ctx context.Context, db *sql.DB, chosen []int, first
 
 // idleDevices makes the devices of idle sockets known, at the end of their users' mailboxes: one that the server doesn't know
 // would be sent what is there, and be closed when it doesn't ack.
-func (p *population) idleDevices(ctx context.Context, db *sql.DB, chosen []int) error {
+func (p *population) idleDevices(ctx context.Context, db *sql.DB, chosen []int, devices int) error {
 	at := p.era.end.UnixMilli()
+	var all []any
 	for _, n := range chosen {
 		id, _ := p.person(n)
-		var rows []any
-		for device := range socketsAUser {
-			rows = append(rows, id, bench.IdleDevice(device), userEntries, at, at)
+		for device := range devices {
+			all = append(all, id, bench.IdleDevice(device), userEntries, at, at)
 		}
+	}
+	for rows := range slices.Chunk(all, 5*passRows) {
 		if err := insertRows(ctx, db, "INSERT IGNORE INTO devices (user_id, device_id, acked_seq, last_seen_at, created_at) VALUES ", "(?, ?, ?, ?, ?)", 5, rows); err != nil {
 			return fmt.Errorf("idle devices: %w", err)
 		}

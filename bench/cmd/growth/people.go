@@ -111,6 +111,9 @@ func (b block) pair(conversation int) (owner, peer int) {
 	return owner, (owner + reach) % b.users
 }
 
+// fullBlocks is so many users or more, in full blocks.
+func fullBlocks(users int) int { return (users + blockUsers - 1) / blockUsers * blockUsers }
+
 // population is all people so far: full blocks, and the last one, which may be smaller.
 type population struct {
 	era    era

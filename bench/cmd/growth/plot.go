@@ -86,21 +86,16 @@ func (r *result) plot(path string) (err error) {
 	for _, d := range r.Dimensions {
 		byName[d.Name] = d
 	}
-	grid := make([][]*plot.Plot, 2)
+	image := vgimg.NewWith(vgimg.UseWH(plotWidth, plotHeight), vgimg.UseDPI(plotDPI), vgimg.UseBackgroundColor(color.White))
+	margin := vg.Points(14)
+	tiles := draw.Tiles{Rows: 2, Cols: 2, PadX: 2 * margin, PadY: 2 * margin, PadTop: margin, PadBottom: margin, PadLeft: margin, PadRight: margin}
+	canvas := draw.New(image)
 	for i, p := range panels {
 		drawn, err := p.draw(byName[p.dimension])
 		if err != nil {
 			return fmt.Errorf("plot %s: %w", p.dimension, err)
 		}
-		grid[i/2] = append(grid[i/2], drawn)
-	}
-	image := vgimg.NewWith(vgimg.UseWH(plotWidth, plotHeight), vgimg.UseDPI(plotDPI), vgimg.UseBackgroundColor(color.White))
-	margin := vg.Points(14)
-	tiles := draw.Tiles{Rows: 2, Cols: 2, PadX: 2 * margin, PadY: 2 * margin, PadTop: margin, PadBottom: margin, PadLeft: margin, PadRight: margin}
-	for i, row := range plot.Align(grid, tiles, draw.New(image)) {
-		for j, canvas := range row {
-			grid[i][j].Draw(canvas)
-		}
+		drawn.Draw(tiles.At(canvas, i%tiles.Cols, i/tiles.Cols))
 	}
 	file, err := os.Create(path)
 	if err != nil {
@@ -177,7 +172,7 @@ func (p panel) axes(out *plot.Plot, d *dimension, low, high float64) {
 		out.Y.Scale, out.Y.Tick.Marker = plot.LogScale{}, decades{}
 		if !math.IsInf(low, 0) {
 			out.Y.Min = math.Pow(10, math.Floor(math.Log10(low)))
-			out.Y.Max = math.Pow(10, math.Ceil(math.Log10(high))+2)
+			out.Y.Max = math.Pow(10, math.Log10(high)+2.2)
 		}
 		return
 	}
@@ -197,7 +192,7 @@ type decades struct{}
 // Ticks implements plot.Ticker.
 func (decades) Ticks(low, high float64) []plot.Tick {
 	var ticks []plot.Tick
-	for exponent := int(math.Floor(math.Log10(low))); exponent <= int(math.Ceil(math.Log10(high))); exponent++ {
+	for exponent := int(math.Floor(math.Log10(low))); exponent <= int(math.Floor(math.Log10(high))); exponent++ {
 		at := math.Pow(10, float64(exponent))
 		ticks = append(ticks, plot.Tick{Value: at, Label: short(at)})
 	}

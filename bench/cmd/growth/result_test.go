@@ -97,6 +97,14 @@ func TestSteps(t *testing.T) {
 			t.Errorf("%s is %v, want %v", name, s.Figures[name], v)
 		}
 	}
+	first, idle := newStep(100, "100"), newStep(1100, "1,100")
+	first.Figures = map[string]float64{"idle/rss_mb": 10, "idle/server_cpu_us_a_s": 1000}
+	idle.Figures = map[string]float64{"idle/rss_mb": 30, "idle/server_cpu_us_a_s": 31000}
+	idle.aSocket(first)
+	first.aSocket(first)
+	if idle.Figures["idle/rss_kb_a_socket"] != 20.48 || idle.Figures["idle/server_cpu_us_a_socket_s"] != 30 || len(first.Figures) != 2 {
+		t.Errorf("an idle socket takes %v, the first %v", idle.Figures, first.Figures)
+	}
 	if len(s.Figures) != len(want) || s.Errors["send: 503 x"] != 1 {
 		t.Errorf("got %+v", s)
 	}
@@ -177,7 +185,7 @@ func TestPlot(t *testing.T) {
 
 func TestFlagsAreChecked(t *testing.T) {
 	sound := func() growth {
-		return growth{Sizes: []int{10_000, 20_000}, Members: []int{5}, LogMembers: []int{200}, Online: []int{0, 10}, Nodes: []int{1}, Base: 10_000, Repeat: 1, Clients: 256,
+		return growth{Sizes: []int{10_000, 20_000}, Members: []int{5}, LogMembers: []int{200}, Online: []int{0, 10}, Nodes: []int{1}, SocketsAUser: 1, Base: 10_000, Repeat: 1, Clients: 256,
 			BufferPool: 512, RedoLog: 512, FillConnections: 2, live: io.Discard}
 	}
 	g := sound()
