@@ -22,6 +22,7 @@ const (
 	// round is about those that are open.
 	slowWarmup = time.Second
 	slowWindow = 6 * time.Second
+	slowAck    = time.Second // between two acks of a socket that is read
 	// slowLook is how long a socket is read at the end of a round, to see whether the server had closed it.
 	slowLook = 2 * time.Second
 )
@@ -38,7 +39,7 @@ const (
 var slowKindNames = [slowKinds]string{"without", "reading", "with"}
 
 // Slow measures what sockets that do not read cost the others: the rate scenario in rounds without sockets beside it, with
-// sockets that are read, and with sockets that are not, by turns. Before a round they are sent more than the kernels take of what
+// sockets that are read and acked, and with sockets that are not, by turns. Before a round they are sent more than the kernels take of what
 // nobody reads, and they go on getting messages in it: those that read show what the messages alone cost.
 func Slow(ctx context.Context, o Options, users, slow []*User, parties []Party) (*Report, error) {
 	if err := raiseFileLimit(3*len(users) + len(slow) + 2*backlogParallel + 256); err != nil {
@@ -183,18 +184,37 @@ func (b *slowBacklog) beside(ctx context.Context, drive func(ctx context.Context
 	return report, err
 }
 
-// slowSockets are open sockets that nobody reads, or of which all is read and nothing acked.
+// slowSockets are open sockets that nobody reads, or whose messages are all read and acked.
 type slowSockets struct {
 	mu      sync.Mutex
 	open    []*pushSocket
-	readers sync.WaitGroup // of read
+	readers sync.WaitGroup
 	reading bool
-	closed  int64 // how many the server had closed
+	acks    chan *conn // for acks; full when nobody acks
+	closed  int64      // how many the server had closed
+}
+
+// reader takes what comes from a socket, and acks once a second at most.
+func (s *slowSockets) reader(ctx context.Context, b *slowBacklog, u *User) func(text []byte) error {
+	acked := since()
+	return func(text []byte) error {
+		seq, ok := seqField(text)
+		if now := since(); !ok || now-acked < slowAck {
+			return nil
+		}
+		acked = since()
+		c := <-s.acks
+		defer func() { s.acks <- c }()
+		return b.insist(ctx, c, u, appendAck(nil, b.device, seq))
+	}
 }
 
 // openSlow opens one for each device. What comes before somebody looks stays in the kernels' buffers, then in the server's.
 func (b *slowBacklog) openSlow(ctx context.Context, reading bool) (*slowSockets, error) {
-	all := slowSockets{reading: reading}
+	all := slowSockets{reading: reading, acks: make(chan *conn, backlogParallel)}
+	for i := range cap(all.acks) {
+		all.acks <- newConn(ctx, b.devices[i%len(b.devices)].user.target, b.options.Timeout)
+	}
 	stop := b.options.progress(func() string { return fmt.Sprintf("slow: opening %d sockets", len(b.devices)) })
 	defer stop()
 	group, opening := errgroup.WithContext(ctx)
@@ -217,7 +237,7 @@ func (b *slowBacklog) openSlow(ctx context.Context, reading bool) (*slowSockets,
 			all.open = append(all.open, s)
 			if reading {
 				all.readers.Go(func() {
-					s.serve(func([]byte) error { return nil }) //nolint:errcheck // it ends by close, or the server has closed it
+					s.serve(all.reader(ctx, b, d.user)) //nolint:errcheck // it ends by close, or the server has closed it
 				})
 			}
 			return nil
@@ -237,6 +257,11 @@ func (s *slowSockets) close(ctx context.Context) {
 			socket.end()
 		}
 		s.readers.Wait()
+	}
+	for range cap(s.acks) {
+		(<-s.acks).Close()
+	}
+	if s.reading {
 		return
 	}
 	var cut atomic.Int64
