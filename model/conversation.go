@@ -119,26 +119,24 @@ type ConversationCount struct {
 // sorted by id; the rows stay locked until the transaction ends. A conversation that does
 // not exist is CodeNotFound, and the transaction must not be committed then.
 func (s *Store) AdvanceConversations(ctx context.Context, list []ConversationCount, now Millis) (heads map[ConversationID]ConversationHead, err error) {
+	heads = make(map[ConversationID]ConversationHead, len(list))
+	return heads, s.run(ctx, s.advanceConversations(list, now, heads)...)
+}
+
+func (s *Store) advanceConversations(list []ConversationCount, now Millis, heads map[ConversationID]ConversationHead) (steps []*step) {
 	onDuplicate := " ON DUPLICATE KEY UPDATE head = head + VALUES(head), updated_at = VALUES(updated_at)"
 	if s.dialect == SQLite {
 		onDuplicate = " ON CONFLICT (id) DO UPDATE SET head = head + excluded.head, updated_at = excluded.updated_at"
 	}
-	heads = make(map[ConversationID]ConversationHead, len(list))
-	err = chunks(list, s.rows(rowsPerStatement), func(part []ConversationCount) error {
-		args := make([]any, 0, 3*len(part))
+	for part := range slices.Chunk(list, s.rows(rowsPerStatement)) {
 		ids := make([]ConversationID, 0, len(part))
+		advance := newStep("advance conversation heads", "INSERT INTO conversations (id, head, updated_at) VALUES ", 48*len(part))
 		for _, c := range part {
-			args = append(args, c.ID, c.Count, now)
+			advance.row(int64(c.ID), c.Count, int64(now))
 			ids = append(ids, c.ID)
 		}
-		if err := s.write(ctx).Exec("INSERT INTO conversations (id, head, updated_at) VALUES "+values(len(part), 3)+onDuplicate, args...).Error; err != nil {
-			return fmt.Errorf("advance conversation heads: %w", err)
-		}
-		rows, err := s.read(ctx).Raw("SELECT id, head, members_version, kind FROM conversations WHERE id IN ?", ids).Rows()
-		if err != nil {
-			return fmt.Errorf("read conversation heads: %w", err)
-		}
-		_, err = scanAll(rows, func(r *sql.Rows) (struct{}, error) {
+		read := numbers(newStep("read conversation heads", "SELECT id, head, members_version, kind FROM conversations WHERE id IN (", 20*len(part)), ids).add(")")
+		read.scan = func(r *sql.Rows) error {
 			var h ConversationHead
 			var kind Kind
 			err := r.Scan(&h.ID, &h.Head, &h.MembersVersion, &kind)
@@ -146,11 +144,11 @@ func (s *Store) AdvanceConversations(ctx context.Context, list []ConversationCou
 				err = NotFound("conversation")
 			}
 			heads[h.ID] = h
-			return struct{}{}, err
-		})
-		return err
-	})
-	return heads, err
+			return err
+		}
+		steps = append(steps, advance.add(onDuplicate), read)
+	}
+	return steps
 }
 
 // LoadAudience reads a conversation's audience. In a transaction that holds the

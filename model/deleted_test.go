@@ -83,7 +83,7 @@ func TestDeletionsAreProbed(t *testing.T) {
 		for seq := int64(1); seq <= 300; seq++ {
 			messages = append(messages, &Message{ID: newMessageID(), ConversationID: conversation, ConversationSeq: seq, SenderID: user, ClientMsgID: fmt.Sprint(seq), Type: TypeText, Body: "{}", Ext: "{}"})
 		}
-		ok(t, s.Tx(t.Context(), func(tx *Store) error { return tx.InsertMessages(t.Context(), messages) }))
+		ok(t, s.Tx(t.Context(), func(tx *Store) error { return tx.InsertMessages(t.Context(), messages, nil) }))
 		for i, m := range messages[:200] {
 			_, err := s.DeleteForMe(t.Context(), user, m, DeletionID(i+1))
 			ok(t, err)

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // NewDeviceEntries is how many of the newest mailbox entries a device that was
@@ -40,28 +41,33 @@ type UserCount struct {
 // list must be sorted by user: all writers lock in this order. The rows stay locked
 // until the transaction ends.
 func (s *Store) AdvanceMailboxes(ctx context.Context, list []UserCount) (heads map[UserID]int64, err error) {
+	heads = make(map[UserID]int64, len(list))
+	return heads, s.run(ctx, s.advanceMailboxes(list, heads)...)
+}
+
+func (s *Store) advanceMailboxes(list []UserCount, heads map[UserID]int64) (steps []*step) {
 	onDuplicate := " ON DUPLICATE KEY UPDATE head = head + VALUES(head)"
 	if s.dialect == SQLite {
 		onDuplicate = " ON CONFLICT (user_id) DO UPDATE SET head = head + excluded.head"
 	}
-	heads = make(map[UserID]int64, len(list))
-	err = chunks(list, s.rows(rowsPerStatement), func(part []UserCount) error {
-		args := make([]any, 0, 2*len(part))
+	for part := range slices.Chunk(list, s.rows(rowsPerStatement)) {
 		users := make([]UserID, 0, len(part))
+		advance := newStep("advance mailbox heads", "INSERT INTO mailbox_heads (user_id, head) VALUES ", 32*len(part))
 		for _, c := range part {
-			args = append(args, c.UserID, c.Count)
+			advance.row(int64(c.UserID), c.Count)
 			users = append(users, c.UserID)
 		}
-		if err := s.write(ctx).Exec("INSERT INTO mailbox_heads (user_id, head) VALUES "+values(len(part), 2)+onDuplicate, args...).Error; err != nil {
-			return fmt.Errorf("advance mailbox heads: %w", err)
+		read := numbers(newStep("read mailbox heads", "SELECT user_id, head FROM mailbox_heads WHERE user_id IN (", 20*len(part)), users).add(")")
+		read.scan = func(r *sql.Rows) error {
+			var user UserID
+			var head int64
+			err := r.Scan(&user, &head)
+			heads[user] = head
+			return err
 		}
-		list, err := s.MailboxHeads(ctx, users)
-		for _, h := range list {
-			heads[h.UserID] = h.Head
-		}
-		return err
-	})
-	return heads, err
+		steps = append(steps, advance.add(onDuplicate), read)
+	}
+	return steps
 }
 
 // MailboxHeads reads the heads of at most 500 users; those without a mailbox yet
@@ -90,19 +96,16 @@ func (s *Store) MailboxHead(ctx context.Context, user UserID) (MailboxHead, erro
 	return list[0], nil
 }
 
-// InsertEntries appends mailbox rows whose seqs were taken in this transaction.
-func (s *Store) InsertEntries(ctx context.Context, list []Entry) error {
-	return chunks(list, s.rows(10*rowsPerStatement), func(part []Entry) error {
-		args := make([]any, 0, 6*len(part))
+func (s *Store) insertEntries(list []Entry) (steps []*step) {
+	for part := range slices.Chunk(list, s.rows(10*rowsPerStatement)) {
+		q := newStep("insert mailbox entries", "INSERT INTO mailboxes (user_id, seq, message_id, conversation_id, conversation_seq, sender_id) VALUES ", 96*len(part))
 		for i := range part {
 			e := &part[i]
-			args = append(args, e.UserID, e.Seq, e.MessageID, e.ConversationID, e.ConversationSeq, e.SenderID)
+			q.row(int64(e.UserID), e.Seq, int64(e.MessageID), int64(e.ConversationID), e.ConversationSeq, int64(e.SenderID))
 		}
-		if err := s.write(ctx).Exec("INSERT INTO mailboxes (user_id, seq, message_id, conversation_id, conversation_seq, sender_id) VALUES "+values(len(part), 6), args...).Error; err != nil {
-			return fmt.Errorf("insert mailbox entries: %w", err)
-		}
-		return nil
-	})
+		steps = append(steps, q)
+	}
+	return steps
 }
 
 // SeqMessage is an entry of a mailbox with its message.

@@ -81,29 +81,22 @@ func (m *Mentions) Scan(column any) error {
 	return nil
 }
 
-// InsertMentions notes whom messages mention, so that it can be counted. Their places in the
-// order were taken in this same transaction. Without mentions it executes nothing.
-func (s *Store) InsertMentions(ctx context.Context, list []*Message) error {
-	type row struct {
-		message *Message
-		user    UserID
-	}
-	var rows []row
+// insertMentions notes whom messages mention, so that it can be counted. Without mentions it
+// is nothing.
+func (s *Store) insertMentions(list []*Message) (steps []*step) {
+	var q *step
+	rows := 0
 	for _, m := range list {
 		for _, user := range m.Mentions {
-			rows = append(rows, row{m, user})
+			if rows%s.rows(10*rowsPerStatement) == 0 {
+				q = newStep("insert mentions", "INSERT INTO mentions (conversation_id, user_id, conversation_seq, sender_id) VALUES ", 64)
+				steps = append(steps, q)
+			}
+			q.row(int64(m.ConversationID), int64(user), m.ConversationSeq, int64(m.SenderID))
+			rows++
 		}
 	}
-	return chunks(rows, s.rows(10*rowsPerStatement), func(part []row) error {
-		args := make([]any, 0, 4*len(part))
-		for _, r := range part {
-			args = append(args, r.message.ConversationID, r.user, r.message.ConversationSeq, r.message.SenderID)
-		}
-		if err := s.write(ctx).Exec("INSERT INTO mentions (conversation_id, user_id, conversation_seq, sender_id) VALUES "+values(len(part), 4), args...).Error; err != nil {
-			return fmt.Errorf("insert mentions: %w", err)
-		}
-		return nil
-	})
+	return steps
 }
 
 // deleteMentions forgets whom a message mentions.

@@ -26,10 +26,7 @@ func write(t *testing.T, s *Store, list ...*Message) {
 		if err := tx.FillQuotes(ctx, list); err != nil {
 			return err
 		}
-		if err := tx.InsertMessages(ctx, list); err != nil {
-			return err
-		}
-		return tx.InsertMentions(ctx, list)
+		return tx.InsertMessages(ctx, list, nil)
 	}))
 }
 
@@ -131,7 +128,7 @@ func quotesRead(t *testing.T, s *Store) {
 	for i, m := range []*Message{target, reply, toImage} {
 		entries = append(entries, Entry{UserID: b, Seq: int64(i + 1), MessageID: m.ID, ConversationID: id, ConversationSeq: m.ConversationSeq, SenderID: m.SenderID})
 	}
-	ok(t, s.InsertEntries(ctx, entries))
+	ok(t, s.run(ctx, s.insertEntries(entries)...))
 	agree := func() {
 		t.Helper()
 		found := map[string]*Message{}

@@ -4,7 +4,9 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -193,19 +195,65 @@ func (s *Store) ClaimSendKeys(ctx context.Context, keys []SendKey, now Millis) (
 	if s.dialect == SQLite {
 		onDuplicate = " ON CONFLICT (sender_id, client_msg_id) DO NOTHING"
 	}
-	err = chunks(keys, s.rows(rowsPerStatement), func(part []SendKey) error {
-		args := make([]any, 0, 5*len(part))
-		for i := range part {
-			args = append(args, part[i].SenderID, part[i].ClientMsgID, part[i].MessageID, part[i].ContentHash, now)
-		}
-		if err := s.write(ctx).Exec("INSERT INTO send_keys (sender_id, client_msg_id, message_id, content_hash, created_at) VALUES "+values(len(part), 5)+onDuplicate, args...).Error; err != nil {
-			return fmt.Errorf("insert send keys: %w", err)
-		}
-		found, err := s.SendKeys(ctx, part)
-		owners = append(owners, found...)
-		return err
-	})
+	var steps []*step
+	for part := range slices.Chunk(keys, s.rows(rowsPerStatement)) {
+		steps = append(steps, insertSendKeys(part, now).add(onDuplicate), s.readSendKeys(part, &owners))
+	}
+	err = s.run(ctx, steps...)
 	return owners, err
+}
+
+// ErrKeyTaken says that a batch's keys are not all new.
+var ErrKeyTaken = errors.New("a send key is taken")
+
+// TakePlaces is ClaimSendKeys, AdvanceConversations and AdvanceMailboxes, in this order, for keys that are all new: then
+// they need no answer between them, and go in one round trip. ErrKeyTaken when one of the keys has an owner; the transaction
+// must not be committed then.
+func (s *Store) TakePlaces(ctx context.Context, keys []SendKey, conversations []ConversationCount, users []UserCount, now Millis) (heads map[ConversationID]ConversationHead, mailboxes map[UserID]int64, err error) {
+	heads, mailboxes = make(map[ConversationID]ConversationHead, len(conversations)), make(map[UserID]int64, len(users))
+	var steps []*step
+	for part := range slices.Chunk(keys, s.rows(rowsPerStatement)) {
+		steps = append(steps, insertSendKeys(part, now))
+	}
+	steps = append(append(steps, s.advanceConversations(conversations, now, heads)...), s.advanceMailboxes(users, mailboxes)...)
+	if err = s.run(ctx, steps...); duplicateKey(err) {
+		err = fmt.Errorf("%w: %w", ErrKeyTaken, err)
+	}
+	return heads, mailboxes, err
+}
+
+func insertSendKeys(keys []SendKey, now Millis) *step {
+	q := newStep("insert send keys", "INSERT INTO send_keys (sender_id, client_msg_id, message_id, content_hash, created_at) VALUES ", 64*len(keys))
+	for i := range keys {
+		q.comma()
+		q.add("(").number(int64(keys[i].SenderID)).add(",").string(keys[i].ClientMsgID).add(",").number(int64(keys[i].MessageID))
+		q.add(",").bytes(keys[i].ContentHash).add(",").number(int64(now)).add(")")
+	}
+	return q
+}
+
+func (s *Store) readSendKeys(keys []SendKey, into *[]SendKey) *step {
+	q := newStep("read send keys", "SELECT sender_id, client_msg_id, message_id, content_hash FROM send_keys WHERE (sender_id, client_msg_id) IN ("+s.tuplesOf(), 32*len(keys))
+	for i := range keys {
+		q.comma()
+		q.add("(").number(int64(keys[i].SenderID)).add(",").string(keys[i].ClientMsgID).add(")")
+	}
+	q.add(")")
+	q.scan = func(r *sql.Rows) error {
+		var k SendKey
+		err := r.Scan(&k.SenderID, &k.ClientMsgID, &k.MessageID, &k.ContentHash)
+		*into = append(*into, k)
+		return err
+	}
+	return q
+}
+
+// tuplesOf goes before a list of row values for IN: SQLite wants VALUES.
+func (s *Store) tuplesOf() string {
+	if s.dialect == SQLite {
+		return "VALUES "
+	}
+	return ""
 }
 
 // SendKeys reads the records of the given (sender, key) pairs, at most 500; those
@@ -253,19 +301,28 @@ func scanAll[T any](rows *sql.Rows, scan func(*sql.Rows) (T, error)) (list []T, 
 	return list, nil
 }
 
-// InsertMessages appends messages whose places in the order were taken in this
-// same transaction.
-func (s *Store) InsertMessages(ctx context.Context, list []*Message) error {
-	return chunks(list, s.rows(rowsPerStatement), func(part []*Message) error {
-		args := make([]any, 0, 12*len(part))
+// InsertMessages appends messages whose places in the order were taken in this same
+// transaction, with whom they mention and their rows in mailboxes.
+func (s *Store) InsertMessages(ctx context.Context, list []*Message, entries []Entry) error {
+	var steps []*step
+	for part := range slices.Chunk(list, s.rows(rowsPerStatement)) {
+		q := newStep("insert messages", "INSERT INTO messages (conversation_id, conversation_seq, id, sender_id, client_msg_id, type, body, ext, reply_to, created_at, sender_seq, mentions) VALUES ", 128*len(part))
 		for _, m := range part {
-			args = append(args, m.ConversationID, m.ConversationSeq, m.ID, m.SenderID, m.ClientMsgID, string(m.Type), string(m.Body), string(m.Ext), m.ReplyTo, m.CreatedAt, m.SenderSeq, m.Mentions.column())
+			q.comma()
+			numbers(q.add("("), []int64{int64(m.ConversationID), m.ConversationSeq, int64(m.ID), int64(m.SenderID)})
+			q.add(",").string(m.ClientMsgID).add(",").string(string(m.Type)).add(",").string(string(m.Body)).add(",").string(string(m.Ext)).add(",")
+			numbers(q, []int64{int64(m.ReplyTo), int64(m.CreatedAt), m.SenderSeq})
+			if q.add(","); len(m.Mentions) > 0 {
+				q.string(m.Mentions.column())
+			} else {
+				q.add("''")
+			}
+			q.add(")")
 		}
-		if err := s.write(ctx).Exec("INSERT INTO messages (conversation_id, conversation_seq, id, sender_id, client_msg_id, type, body, ext, reply_to, created_at, sender_seq, mentions) VALUES "+values(len(part), 12), args...).Error; err != nil {
-			return fmt.Errorf("insert messages: %w", err)
-		}
-		return nil
-	})
+		steps = append(steps, q)
+	}
+	steps = append(append(steps, s.insertMentions(list)...), s.insertEntries(entries)...)
+	return s.run(ctx, steps...)
 }
 
 const messageColumns = "m.id, m.conversation_id, m.conversation_seq, m.sender_id, m.client_msg_id, m.type, m.body, m.ext, m.reply_to, m.created_at, m.recalled_at, m.sender_seq, m.mentions"

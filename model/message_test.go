@@ -52,7 +52,7 @@ func historyPages(t *testing.T, s *Store) {
 	// What people write comes back as it was, whatever the dialect makes of text.
 	text := JSON(`{"text":"` + strings.Repeat("ß€😀\\u0000'\\\"; -- ", 2_000) + `"}`)
 	odd := &Message{ID: newMessageID(), ConversationID: id, ConversationSeq: 7, SenderID: a, ClientMsgID: `a'b"c\d`, Type: TypeText, Body: text, Ext: `{"a":1}`, ReplyTo: ids[0], Mentions: Mentions{b, a}, CreatedAt: now}
-	ok(t, s.InsertMessages(ctx, []*Message{odd}))
+	ok(t, s.InsertMessages(ctx, []*Message{odd}, nil))
 	back, err := s.MessageByID(ctx, odd.ID)
 	ok(t, err)
 	odd.Quote = &Quote{MessageID: ids[0], ConversationSeq: 1, SenderID: a, Type: TypeText, Text: "hi"}

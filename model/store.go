@@ -55,6 +55,7 @@ type Store struct {
 	dialect Dialect
 	reader  *gorm.DB // MySQL: the pool. SQLite: several connections
 	writer  *gorm.DB // MySQL: the same pool. SQLite: the one connection that writes
+	pipes   *sql.DB  // MySQL: for Pipelined, whose connections take several statements at once. SQLite: nil
 	inTx    bool
 	log     *slog.Logger
 }
@@ -119,6 +120,12 @@ func openMySQL(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ACKBOX_MYSQL_DSN: %w", err)
 	}
+	several := cfg.Clone()
+	several.MultiStatements = true
+	pipelines, err := mysqldriver.NewConnector(several)
+	if err != nil {
+		return nil, fmt.Errorf("ACKBOX_MYSQL_DSN: %w", err)
+	}
 	pool := sql.OpenDB(readCommitted{connector})
 	conns := o.MaxConns
 	if conns == 0 {
@@ -134,7 +141,11 @@ func openMySQL(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open mysql: %w", err), pool.Close())
 	}
-	return &Store{dialect: MySQL, reader: db, writer: db, log: o.Log}, nil
+	pipes := sql.OpenDB(readCommitted{pipelines})
+	pipes.SetMaxOpenConns(pipelineConns)
+	pipes.SetMaxIdleConns(pipelineConns)
+	pipes.SetConnMaxLifetime(30 * time.Minute)
+	return &Store{dialect: MySQL, reader: db, writer: db, pipes: pipes, log: o.Log}, nil
 }
 
 // readCommitted sets the isolation level once a connection, which saves the round
@@ -217,7 +228,7 @@ func closeGorm(db *gorm.DB) error {
 // Close ends all connections. On SQLite it leaves the log checkpointed.
 func (s *Store) Close() error {
 	if s.dialect == MySQL {
-		return closeGorm(s.writer)
+		return errors.Join(s.pipes.Close(), closeGorm(s.writer))
 	}
 	return errors.Join(closeGorm(s.reader), closeGorm(s.writer))
 }
@@ -234,6 +245,9 @@ func (s *Store) Pools() (map[string]*sql.DB, error) {
 			return nil, fmt.Errorf("pool: %w", err)
 		}
 		pools[name] = pool
+	}
+	if s.pipes != nil {
+		pools["pipelined"] = s.pipes
 	}
 	return pools, nil
 }
@@ -278,6 +292,10 @@ func (s *Store) forUpdate() string {
 // COMMIT, so it must have no effect but its SQL. COMMIT itself does not end with
 // the caller's ctx. An error of COMMIT with a lost connection is ErrCommitUnknown.
 func (s *Store) Tx(ctx context.Context, fn func(tx *Store) error) error {
+	return s.transact(ctx, s.begin, fn)
+}
+
+func (s *Store) transact(ctx context.Context, begin func(context.Context) (transaction, error), fn func(tx *Store) error) error {
 	if s.inTx {
 		return fn(s)
 	}
@@ -288,7 +306,7 @@ func (s *Store) Tx(ctx context.Context, fn func(tx *Store) error) error {
 				return errors.Join(waitErr, err)
 			}
 		}
-		if err = s.tx(ctx, fn); err == nil || !retryable(err) {
+		if err = s.tx(ctx, begin, fn); err == nil || !retryable(err) {
 			return err
 		}
 		s.log.Debug("transaction runs again", "attempt", attempt+1, "error", err)
@@ -296,32 +314,46 @@ func (s *Store) Tx(ctx context.Context, fn func(tx *Store) error) error {
 	return fmt.Errorf("transaction given up after %d attempts: %w", maxTxAttempts, err)
 }
 
-func (s *Store) tx(ctx context.Context, fn func(tx *Store) error) (err error) {
+// transaction is one that has begun.
+type transaction struct {
+	db               *gorm.DB // its statements go here
+	commit, rollback func() error
+}
+
+func (s *Store) begin(ctx context.Context) (transaction, error) {
+	db := s.writer.WithContext(ctx).Begin()
+	if db.Error != nil {
+		return transaction{}, fmt.Errorf("begin: %w", db.Error)
+	}
+	return transaction{db: db, commit: func() error { return db.Commit().Error }, rollback: func() error { return db.Rollback().Error }}, nil
+}
+
+func (s *Store) tx(ctx context.Context, begin func(context.Context) (transaction, error), fn func(tx *Store) error) (err error) {
 	// The caller's patience bounds waiting for a connection and BEGIN; COMMIT does not end with it.
 	txCtx, release := context.WithCancel(context.WithoutCancel(ctx))
 	defer release()
 	stop := context.AfterFunc(ctx, release)
 	defer stop()
-	db := s.writer.WithContext(txCtx).Begin()
-	if db.Error != nil {
-		return fmt.Errorf("begin: %w", db.Error)
+	t, err := begin(txCtx)
+	if err != nil {
+		return err
 	}
 	ended := false
 	defer func() {
 		if !ended { // fn failed or panicked
-			if rollback := db.Rollback().Error; rollback != nil && !errors.Is(rollback, sql.ErrTxDone) && !connectionLost(rollback) {
+			if rollback := t.rollback(); rollback != nil && !errors.Is(rollback, sql.ErrTxDone) && !connectionLost(rollback) {
 				err = errors.Join(err, fmt.Errorf("rollback: %w", rollback))
 			}
 		}
 	}()
-	if err := fn(&Store{dialect: s.dialect, reader: db, writer: db, inTx: true, log: s.log}); err != nil {
+	if err := fn(&Store{dialect: s.dialect, reader: t.db, writer: t.db, inTx: true, log: s.log}); err != nil {
 		return err
 	}
 	if !stop() { // ctx has ended: the connection is being rolled back
 		return fmt.Errorf("before commit: %w", ctx.Err())
 	}
 	ended = true
-	if err := db.Commit().Error; err != nil {
+	if err := t.commit(); err != nil {
 		if connectionLost(err) || s.dialect == SQLite {
 			return fmt.Errorf("%w: %w", ErrCommitUnknown, err)
 		}
@@ -360,6 +392,16 @@ func retryable(err error) bool {
 		return lite.Code()&0xff == 5 || lite.Code()&0xff == 6 // SQLITE_BUSY, SQLITE_LOCKED
 	}
 	return connectionLost(err)
+}
+
+// duplicateKey says whether err is a unique key's, of which there is a row already.
+func duplicateKey(err error) bool {
+	var my *mysqldriver.MySQLError
+	if errors.As(err, &my) {
+		return my.Number == 1062
+	}
+	var lite *sqlitedriver.Error
+	return errors.As(err, &lite) && (lite.Code() == 1555 || lite.Code() == 2067) // SQLITE_CONSTRAINT_PRIMARYKEY, _UNIQUE
 }
 
 // connectionLost says whether err is the connection's end rather than the

@@ -182,10 +182,7 @@ func say(ctx context.Context, s *Store, id ConversationID, sender UserID, n int,
 				entries = append(entries, Entry{UserID: user, Seq: heads[user] - int64(n) + int64(i) + 1, MessageID: message, ConversationID: id, ConversationSeq: seq, SenderID: sender})
 			}
 		}
-		if err := tx.InsertMessages(ctx, messages); err != nil {
-			return err
-		}
-		return tx.InsertEntries(ctx, entries)
+		return tx.InsertMessages(ctx, messages, entries)
 	})
 	return ids, err
 }

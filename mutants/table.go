@@ -15,6 +15,16 @@ var mutants = []mutant{
 	{
 		name: "early-sequence", rule: "a sequence is taken in the transaction that uses it",
 		edits: []edit{
+			{"service/writer.go", "	heads, mailboxes, err := tx.TakePlaces(ctx, keys, conversations, users, now)\n", `	var heads map[model.ConversationID]model.ConversationHead
+	var mailboxes map[model.UserID]int64
+	err := w.store.Tx(ctx, func(own *model.Store) (err error) {
+		heads, mailboxes, err = own.TakePlaces(ctx, nil, conversations, users, now)
+		return err
+	})
+	if _, _, err := tx.TakePlaces(ctx, keys, nil, nil, now); err != nil {
+		return err
+	}
+`},
 			{"service/writer.go", "	heads, err := tx.AdvanceConversations(ctx, conversations, now)\n", `	var heads map[model.ConversationID]model.ConversationHead
 	err := w.store.Tx(ctx, func(own *model.Store) (err error) {
 		heads, err = own.AdvanceConversations(ctx, conversations, now)
@@ -32,7 +42,7 @@ var mutants = []mutant{
 	},
 	{
 		name: "early-push", rule: "nothing is pushed before its commit",
-		edits: []edit{{"service/writer.go", "	return tx.InsertEntries(ctx, entries)\n}\n", `	if err := tx.InsertEntries(ctx, entries); err != nil {
+		edits: []edit{{"service/writer.go", "	return tx.InsertMessages(ctx, messages, entries)\n}\n", `	if err := tx.InsertMessages(ctx, messages, entries); err != nil {
 		return err
 	}
 	early := make([]Committed, len(fresh))

@@ -93,10 +93,7 @@ func (w *Writer) change(ctx context.Context, msg *model.Message, first func(tx *
 		}
 		s.enter(func(user model.UserID) int64 { return mailboxes[user] })
 		entries = s.entries
-		if err := tx.InsertMessages(ctx, []*model.Message{msg}); err != nil {
-			return err
-		}
-		return tx.InsertEntries(ctx, entries)
+		return tx.InsertMessages(ctx, []*model.Message{msg}, entries)
 	})
 	switch {
 	case errors.Is(err, errNothing):

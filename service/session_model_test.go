@@ -1,7 +1,6 @@
 package service
 
 import (
-	"errors"
 	"flag"
 	"fmt"
 	"slices"
@@ -71,14 +70,7 @@ func (i *inbox) storeLightly(count int) (list []Committed) {
 			messages, entries = append(messages, msg), append(entries, entry)
 			list = append(list, Committed{Message: msg, JSON: msg.AppendJSON(nil), Entries: []model.Entry{entry}})
 		}
-		for len(messages) > 0 { // the driver's time rises with the square of a statement's parameters
-			part := min(len(messages), 25)
-			if err := errors.Join(tx.InsertMessages(ctx, messages[:part]), tx.InsertEntries(ctx, entries[:part])); err != nil {
-				return err
-			}
-			messages, entries = messages[part:], entries[part:]
-		}
-		return nil
+		return tx.InsertMessages(ctx, messages, entries)
 	}))
 	return list
 }

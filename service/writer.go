@@ -301,7 +301,13 @@ func (w *Writer) transact(ctx context.Context, batch []*send) error {
 	slices.SortFunc(keys, func(a, b model.SendKey) int {
 		return cmp.Or(cmp.Compare(a.SenderID, b.SenderID), cmp.Compare(a.ClientMsgID, b.ClientMsgID))
 	})
-	err := w.store.Tx(ctx, func(tx *model.Store) error {
+	if !slices.ContainsFunc(batch, func(s *send) bool { return len(s.attempts) > 0 }) {
+		err := w.store.Pipelined(ctx, func(tx *model.Store) error { return w.placeNew(ctx, tx, batch, keys, now) })
+		if !errors.Is(err, model.ErrKeyTaken) && !errors.Is(err, errOldAudience) {
+			return err
+		}
+	}
+	err := w.store.Pipelined(ctx, func(tx *model.Store) error {
 		owners, err := tx.ClaimSendKeys(ctx, keys, now)
 		if err != nil {
 			return err
@@ -328,6 +334,32 @@ func (w *Writer) transact(ctx context.Context, batch []*send) error {
 		return fmt.Errorf("write batch: %w", err)
 	}
 	return nil
+}
+
+var errOldAudience = errors.New("the members of a conversation have changed")
+
+// placeNew is the whole transaction for the usual batch: keys that nobody has used, into conversations whose members are
+// still those that were known. Else it is ErrKeyTaken or errOldAudience, and transact goes step by step.
+func (w *Writer) placeNew(ctx context.Context, tx *model.Store, batch []*send, keys []model.SendKey, now model.Millis) error {
+	conversations, users := countConversations(batch), countMailboxes(batch)
+	heads, mailboxes, err := tx.TakePlaces(ctx, keys, conversations, users, now)
+	if err != nil {
+		return err
+	}
+	refused := refusals{}
+	for _, s := range batch {
+		s.owner = nil
+		if s.audience.Version != heads[s.msg.ConversationID].MembersVersion {
+			return errOldAudience
+		}
+		if err := s.audience.MaySend(s.msg.SenderID, now); err != nil {
+			refused[s] = err
+		}
+	}
+	if len(refused) > 0 {
+		return refused // rolled back: neither keys nor seqs were taken
+	}
+	return w.insert(ctx, tx, batch, conversations, heads, users, mailboxes, now)
 }
 
 // place gives the messages their seqs and inserts them.
@@ -359,16 +391,21 @@ func (w *Writer) place(ctx context.Context, tx *model.Store, fresh []*send, now 
 	if len(refused) > 0 {
 		return refused // rolled back: the seqs were never taken
 	}
+	users := countMailboxes(fresh) // after the check above: audiences may have changed
+	mailboxes, err := tx.AdvanceMailboxes(ctx, users)
+	if err != nil {
+		return err
+	}
+	return w.insert(ctx, tx, fresh, conversations, heads, users, mailboxes, now)
+}
+
+// insert gives the messages their places and stores them.
+func (w *Writer) insert(ctx context.Context, tx *model.Store, fresh []*send, conversations []model.ConversationCount, heads map[model.ConversationID]model.ConversationHead, users []model.UserCount, mailboxes map[model.UserID]int64, now model.Millis) error {
 	messages := make([]*model.Message, len(fresh))
 	for i, s := range fresh {
 		messages[i] = s.msg
 	}
 	if err := tx.FillQuotes(ctx, messages); err != nil { // under the lock: recalls have been, or come after
-		return err
-	}
-	users := countMailboxes(fresh) // after the check above: audiences may have changed
-	mailboxes, err := tx.AdvanceMailboxes(ctx, users)
-	if err != nil {
 		return err
 	}
 	var entries []model.Entry
@@ -386,13 +423,7 @@ func (w *Writer) place(ctx context.Context, tx *model.Store, fresh []*send, now 
 		})
 		entries = append(entries, s.entries...)
 	}
-	if err := tx.InsertMessages(ctx, messages); err != nil {
-		return err
-	}
-	if err := tx.InsertMentions(ctx, messages); err != nil {
-		return err
-	}
-	return tx.InsertEntries(ctx, entries)
+	return tx.InsertMessages(ctx, messages, entries)
 }
 
 // mailboxes are those that get the message: none in a log conversation.
