@@ -58,24 +58,30 @@ func scanDevice(r *sql.Rows) (d Device, err error) {
 
 // Devices reads at most 500 devices by key; in a transaction their rows are locked.
 func (s *Store) Devices(ctx context.Context, keys []DeviceKey) (map[DeviceKey]Device, error) {
-	args := make([]any, 0, 2*len(keys))
-	for _, k := range keys {
-		args = append(args, k.UserID, k.DeviceID)
-	}
-	lock := ""
+	found := make(map[DeviceKey]Device, len(keys))
+	return found, s.run(ctx, s.readDevices(keys, found))
+}
+
+func (s *Store) readDevices(keys []DeviceKey, found map[DeviceKey]Device) *step {
+	q := newStep("read devices", "SELECT "+deviceColumns+" FROM devices WHERE (user_id, device_id) IN ("+s.tuplesOf(), 64+24*len(keys)).devices(keys).add(") ORDER BY user_id, device_id")
 	if s.inTx {
-		lock = s.forUpdate()
+		q.add(s.forUpdate())
 	}
-	rows, err := s.read(ctx).Raw("SELECT "+deviceColumns+" FROM devices WHERE (user_id, device_id) IN ("+s.tuples(len(keys), 2)+") ORDER BY user_id, device_id"+lock, args...).Rows()
-	if err != nil {
-		return nil, fmt.Errorf("read devices: %w", err)
-	}
-	list, err := scanAll(rows, scanDevice)
-	found := make(map[DeviceKey]Device, len(list))
-	for _, d := range list {
+	q.scan = func(r *sql.Rows) error {
+		d, err := scanDevice(r)
 		found[DeviceKey{d.UserID, d.DeviceID}] = d
+		return err
 	}
-	return found, err
+	return q
+}
+
+// devices adds "(1,'a'),(2,'b')".
+func (q *step) devices(keys []DeviceKey) *step {
+	for _, k := range keys {
+		q.comma()
+		q.add("(").number(int64(k.UserID)).add(",").string(string(k.DeviceID)).add(")")
+	}
+	return q
 }
 
 // DeviceByKey is one device, or CodeNotFound.
@@ -103,20 +109,25 @@ func (s *Store) DevicesOf(ctx context.Context, user UserID) ([]Device, error) {
 // PutDevices writes devices, sorted by key, their positions only ever forward. A Family of 0
 // leaves the login that is stored.
 func (s *Store) PutDevices(ctx context.Context, list []Device) error {
+	return s.run(ctx, s.putDevices(list)...)
+}
+
+func (s *Store) putDevices(list []Device) (steps []*step) {
 	onDuplicate := " ON DUPLICATE KEY UPDATE acked_seq = GREATEST(acked_seq, VALUES(acked_seq)), last_seen_at = GREATEST(last_seen_at, VALUES(last_seen_at)), family_id = CASE WHEN VALUES(family_id) = 0 THEN family_id ELSE VALUES(family_id) END"
 	if s.dialect == SQLite {
 		onDuplicate = " ON CONFLICT (user_id, device_id) DO UPDATE SET acked_seq = MAX(acked_seq, excluded.acked_seq), last_seen_at = MAX(last_seen_at, excluded.last_seen_at), family_id = CASE WHEN excluded.family_id = 0 THEN family_id ELSE excluded.family_id END"
 	}
-	return chunks(list, s.rows(rowsPerStatement), func(part []Device) error {
-		args := make([]any, 0, 7*len(part))
-		for _, d := range part {
-			args = append(args, d.UserID, d.DeviceID, d.Acked, d.ReceiptsFrom, d.LastSeenAt, d.CreatedAt, d.Family)
+	for part := range slices.Chunk(list, s.rows(rowsPerStatement)) {
+		q := newStep("write devices", "INSERT INTO devices ("+deviceColumns+") VALUES ", 256+96*len(part))
+		for i := range part {
+			d := &part[i]
+			q.comma()
+			q.add("(").number(int64(d.UserID)).add(",").string(string(d.DeviceID)).add(",")
+			numbers(q, []int64{d.Acked, d.ReceiptsFrom, int64(d.LastSeenAt), int64(d.CreatedAt), int64(d.Family)}).add(")")
 		}
-		if err := s.write(ctx).Exec("INSERT INTO devices ("+deviceColumns+") VALUES "+values(len(part), 7)+onDuplicate, args...).Error; err != nil {
-			return fmt.Errorf("write devices: %w", err)
-		}
-		return nil
-	})
+		steps = append(steps, q.add(onDuplicate))
+	}
+	return steps
 }
 
 // TouchDevices moves last_seen_at of the given devices, at most 500 of them.
@@ -175,23 +186,20 @@ func (s *Store) MakeRoomForDevice(ctx context.Context, user UserID, limit int) e
 // SelectiveAcks reads which entries above their positions at most 500 devices have
 // acked one by one, ascending.
 func (s *Store) SelectiveAcks(ctx context.Context, keys []DeviceKey) (map[DeviceKey][]int64, error) {
-	args := make([]any, 0, 2*len(keys))
-	for _, k := range keys {
-		args = append(args, k.UserID, k.DeviceID)
-	}
-	rows, err := s.read(ctx).Raw("SELECT user_id, device_id, seq FROM selective_acks WHERE (user_id, device_id) IN ("+s.tuples(len(keys), 2)+") ORDER BY user_id, device_id, seq", args...).Rows()
-	if err != nil {
-		return nil, fmt.Errorf("read selective acks: %w", err)
-	}
 	found := map[DeviceKey][]int64{}
-	_, err = scanAll(rows, func(r *sql.Rows) (struct{}, error) {
+	return found, s.run(ctx, s.readSelectiveAcks(keys, found))
+}
+
+func (s *Store) readSelectiveAcks(keys []DeviceKey, found map[DeviceKey][]int64) *step {
+	q := newStep("read selective acks", "SELECT user_id, device_id, seq FROM selective_acks WHERE (user_id, device_id) IN ("+s.tuplesOf(), 64+24*len(keys)).devices(keys).add(") ORDER BY user_id, device_id, seq")
+	q.scan = func(r *sql.Rows) error {
 		var k DeviceKey
 		var seq int64
 		err := r.Scan(&k.UserID, &k.DeviceID, &seq)
 		found[k] = append(found[k], seq)
-		return struct{}{}, err
-	})
-	return found, err
+		return err
+	}
+	return q
 }
 
 // LogHead is a log conversation of a user and how far a device has acked it. A device
@@ -321,48 +329,44 @@ type LogPosition struct {
 	Acked          int64
 }
 
-// RaiseLogPositions moves positions in log conversations forward; the list is sorted by
+// raiseLogPositions moves positions in log conversations forward; the list is sorted by
 // user, device and conversation, and has each once.
-func (s *Store) RaiseLogPositions(ctx context.Context, list []DeviceLogPosition) error {
+func (s *Store) raiseLogPositions(list []DeviceLogPosition) (steps []*step) {
 	onDuplicate := " ON DUPLICATE KEY UPDATE acked_seq = GREATEST(acked_seq, VALUES(acked_seq))"
 	if s.dialect == SQLite {
 		onDuplicate = " ON CONFLICT (user_id, device_id, conversation_id) DO UPDATE SET acked_seq = MAX(acked_seq, excluded.acked_seq)"
 	}
-	return chunks(list, s.rows(rowsPerStatement), func(part []DeviceLogPosition) error {
-		args := make([]any, 0, 4*len(part))
+	for part := range slices.Chunk(list, s.rows(rowsPerStatement)) {
+		q := newStep("write log positions", "INSERT INTO log_positions (user_id, device_id, conversation_id, acked_seq) VALUES ", 128+64*len(part))
 		for _, p := range part {
-			args = append(args, p.Key.UserID, p.Key.DeviceID, p.ConversationID, p.Acked)
+			q.comma()
+			q.add("(").number(int64(p.Key.UserID)).add(",").string(string(p.Key.DeviceID)).add(",").number(int64(p.ConversationID)).add(",").number(p.Acked).add(")")
 		}
-		if err := s.write(ctx).Exec("INSERT INTO log_positions (user_id, device_id, conversation_id, acked_seq) VALUES "+values(len(part), 4)+onDuplicate, args...).Error; err != nil {
-			return fmt.Errorf("write log positions: %w", err)
-		}
-		return nil
-	})
+		steps = append(steps, q.add(onDuplicate))
+	}
+	return steps
 }
 
-// AddSelectiveAcks remembers entries that a device acked out of order; known ones
+// addSelectiveAcks remembers entries that a device acked out of order; known ones
 // stay.
-func (s *Store) AddSelectiveAcks(ctx context.Context, key DeviceKey, seqs []int64) error {
+func (s *Store) addSelectiveAcks(key DeviceKey, seqs []int64) (steps []*step) {
 	insert := "INSERT IGNORE INTO"
 	if s.dialect == SQLite {
 		insert = "INSERT OR IGNORE INTO"
 	}
-	return chunks(seqs, s.rows(rowsPerStatement), func(part []int64) error {
-		args := make([]any, 0, 3*len(part))
+	for part := range slices.Chunk(seqs, s.rows(rowsPerStatement)) {
+		q := newStep("write selective acks", insert+" selective_acks (user_id, device_id, seq) VALUES ", 32*len(part))
 		for _, seq := range part {
-			args = append(args, key.UserID, key.DeviceID, seq)
+			q.comma()
+			q.add("(").number(int64(key.UserID)).add(",").string(string(key.DeviceID)).add(",").number(seq).add(")")
 		}
-		if err := s.write(ctx).Exec(insert+" selective_acks (user_id, device_id, seq) VALUES "+values(len(part), 3), args...).Error; err != nil {
-			return fmt.Errorf("write selective acks: %w", err)
-		}
-		return nil
-	})
+		steps = append(steps, q)
+	}
+	return steps
 }
 
-// DropSelectiveAcks forgets what a position has moved over.
-func (s *Store) DropSelectiveAcks(ctx context.Context, key DeviceKey, upTo int64) error {
-	if err := s.write(ctx).Exec("DELETE FROM selective_acks WHERE user_id = ? AND device_id = ? AND seq <= ?", key.UserID, key.DeviceID, upTo).Error; err != nil {
-		return fmt.Errorf("drop selective acks: %w", err)
-	}
-	return nil
+// dropSelectiveAcks forgets what a position has moved over.
+func dropSelectiveAcks(key DeviceKey, upTo int64) *step {
+	q := newStep("drop selective acks", "DELETE FROM selective_acks WHERE user_id = ", 96).number(int64(key.UserID))
+	return q.add(" AND device_id = ").string(string(key.DeviceID)).add(" AND seq <= ").number(upTo)
 }

@@ -72,8 +72,7 @@ func forgottenDevice(t *testing.T, s *Store) {
 	for _, id := range []DeviceID{"kept", "gone"} {
 		key := DeviceKey{user, id}
 		ok(t, s.PutDevices(ctx, []Device{{UserID: user, DeviceID: id, Acked: 1, Family: 7}}))
-		ok(t, s.AddSelectiveAcks(ctx, key, []int64{3}))
-		ok(t, s.RaiseLogPositions(ctx, []DeviceLogPosition{{key, LogPosition{5, 2}}}))
+		acks(t, s, AckChanges{Selective: []SelectiveAcks{{Key: key, Seqs: []int64{3}}}, Logs: []DeviceLogPosition{{key, LogPosition{5, 2}}}})
 	}
 	was, err := s.DeleteDevice(ctx, DeviceKey{user, "gone"})
 	ok(t, err)
@@ -110,20 +109,26 @@ func roomForDevices(t *testing.T, s *Store) {
 	device(t, s, DeviceKey{other, "oldest"})
 }
 
+// acks is WriteAcks of what delivers nothing.
+func acks(t *testing.T, s *Store, c AckChanges) {
+	t.Helper()
+	delivered, err := s.WriteAcks(t.Context(), &c)
+	ok(t, err)
+	want(t, "delivered", len(delivered), 0)
+}
+
 func selectiveAcks(t *testing.T, s *Store) {
 	ctx := within(t)
 	user := newUser()
 	a, b := DeviceKey{user, "a"}, DeviceKey{user, "b"}
-	ok(t, s.AddSelectiveAcks(ctx, a, []int64{9, 4, 7}))
-	ok(t, s.AddSelectiveAcks(ctx, a, []int64{4, 11})) // again
-	ok(t, s.AddSelectiveAcks(ctx, b, []int64{5}))
-	ok(t, s.AddSelectiveAcks(ctx, b, nil))
+	acks(t, s, AckChanges{Selective: []SelectiveAcks{{Key: a, Seqs: []int64{9, 4, 7}}, {Key: b, Seqs: []int64{5}}}})
+	acks(t, s, AckChanges{Selective: []SelectiveAcks{{Key: a, Seqs: []int64{4, 11}}, {Key: b}}}) // again
 	found, err := s.SelectiveAcks(ctx, []DeviceKey{a, b, {user, "c"}})
 	ok(t, err)
 	if !slices.Equal(found[a], []int64{4, 7, 9, 11}) || !slices.Equal(found[b], []int64{5}) || len(found) != 2 {
 		t.Errorf("selective acks %v", found)
 	}
-	ok(t, s.DropSelectiveAcks(ctx, a, 9))
+	acks(t, s, AckChanges{Selective: []SelectiveAcks{{Key: a, UpTo: 9}}})
 	found, err = s.SelectiveAcks(ctx, []DeviceKey{a, b})
 	ok(t, err)
 	if !slices.Equal(found[a], []int64{11}) || !slices.Equal(found[b], []int64{5}) {
@@ -132,11 +137,10 @@ func selectiveAcks(t *testing.T, s *Store) {
 }
 
 func logPositions(t *testing.T, s *Store) {
-	ctx := within(t)
 	key := DeviceKey{newUser(), "a"}
-	ok(t, s.RaiseLogPositions(ctx, nil))
-	ok(t, s.RaiseLogPositions(ctx, []DeviceLogPosition{{key, LogPosition{1, 5}}, {key, LogPosition{2, 6}}}))
-	ok(t, s.RaiseLogPositions(ctx, []DeviceLogPosition{{key, LogPosition{1, 3}}, {key, LogPosition{2, 8}}}))
+	acks(t, s, AckChanges{})
+	acks(t, s, AckChanges{Logs: []DeviceLogPosition{{key, LogPosition{1, 5}}, {key, LogPosition{2, 6}}}})
+	acks(t, s, AckChanges{Logs: []DeviceLogPosition{{key, LogPosition{1, 3}}, {key, LogPosition{2, 8}}}})
 	for id, acked := range map[ConversationID]int64{1: 5, 2: 8} {
 		want(t, "log position", number(t, s, "SELECT acked_seq FROM log_positions WHERE user_id = ? AND conversation_id = ?", key.UserID, id), acked)
 	}

@@ -72,16 +72,21 @@ func (s *Store) advanceMailboxes(list []UserCount, heads map[UserID]int64) (step
 
 // MailboxHeads reads the heads of at most 500 users; those without a mailbox yet
 // are left out.
-func (s *Store) MailboxHeads(ctx context.Context, users []UserID) ([]MailboxHead, error) {
-	rows, err := s.read(ctx).Raw("SELECT user_id, head, floor FROM mailbox_heads WHERE user_id IN ?", users).Rows()
-	if err != nil {
-		return nil, fmt.Errorf("read mailbox heads: %w", err)
-	}
-	return scanAll(rows, func(r *sql.Rows) (h MailboxHead, err error) {
-		err = r.Scan(&h.UserID, &h.Head, &h.Floor)
+func (s *Store) MailboxHeads(ctx context.Context, users []UserID) (list []MailboxHead, err error) {
+	err = s.run(ctx, readMailboxHeads(users, &list))
+	return list, err
+}
+
+func readMailboxHeads(users []UserID, into *[]MailboxHead) *step {
+	q := numbers(newStep("read mailbox heads", "SELECT user_id, head, floor FROM mailbox_heads WHERE user_id IN (", 20*len(users)), users).add(")")
+	q.scan = func(r *sql.Rows) error {
+		var h MailboxHead
+		err := r.Scan(&h.UserID, &h.Head, &h.Floor)
 		h.Floor = max(h.Floor, 1)
-		return h, err
-	})
+		*into = append(*into, h)
+		return err
+	}
+	return q
 }
 
 // MailboxHead reads one user's; an account without messages has {0, 1}.
@@ -158,28 +163,20 @@ type Place struct {
 	Seq    int64
 }
 
-// EntryIDs reads the message ids at many places, at most 500.
-func (s *Store) EntryIDs(ctx context.Context, places []Place) (map[Place]MessageID, error) {
-	found := make(map[Place]MessageID, len(places))
-	if len(places) == 0 {
-		return found, nil
-	}
-	args := make([]any, 0, 2*len(places))
+// readEntryIDs reads the message ids at many places, at most 500.
+func (s *Store) readEntryIDs(places []Place, found map[Place]MessageID) *step {
+	q := newStep("read mailbox entries", "SELECT user_id, seq, message_id FROM mailboxes WHERE (user_id, seq) IN ("+s.tuplesOf(), 32*len(places))
 	for _, p := range places {
-		args = append(args, p.UserID, p.Seq)
+		q.row(int64(p.UserID), p.Seq)
 	}
-	rows, err := s.read(ctx).Raw("SELECT user_id, seq, message_id FROM mailboxes WHERE (user_id, seq) IN ("+s.tuples(len(places), 2)+")", args...).Rows()
-	if err != nil {
-		return nil, fmt.Errorf("read mailbox entries: %w", err)
-	}
-	_, err = scanAll(rows, func(r *sql.Rows) (struct{}, error) {
+	q.add(")").scan = func(r *sql.Rows) error {
 		var p Place
 		var id MessageID
 		err := r.Scan(&p.UserID, &p.Seq, &id)
 		found[p] = id
-		return struct{}{}, err
-	})
-	return found, err
+		return err
+	}
+	return q
 }
 
 // SeqsOf finds the seqs, above after and up to a bound, of messages in a user's mailbox.
@@ -200,6 +197,7 @@ type Delivered struct {
 	ConversationID ConversationID
 	SenderID       UserID // whose messages
 	From, UpTo     int64  // lowest and highest conversation_seq among them
+	Before         int64  // up to where the membership had nothing that was not delivered; -1: none is active
 }
 
 // Range is the entries (After, UpTo] of a user's mailbox.
@@ -208,29 +206,27 @@ type Range struct {
 	After, UpTo int64
 }
 
-// DeliveredIn sums up ranges of mailboxes, at most 500 and one a user, by user,
+// readDelivered sums up ranges of mailboxes, at least one, at most 500 and one a user, by user,
 // conversation and sender, without the user's own messages.
-func (s *Store) DeliveredIn(ctx context.Context, ranges []Range) ([]Delivered, error) {
-	if len(ranges) == 0 {
-		return nil, nil
-	}
-	query := "SELECT user_id, conversation_id, sender_id, MIN(conversation_seq), MAX(conversation_seq) FROM mailboxes WHERE sender_id <> user_id AND ("
-	args := make([]any, 0, 3*len(ranges))
+func readDelivered(ranges []Range, into *[]Delivered) *step {
+	q := newStep("sum up acked entries", `SELECT d.user_id, d.conversation_id, d.sender_id, d.low, d.high,
+		CASE WHEN p.left_seq IS NULL OR p.left_seq <> 0 THEN -1 WHEN p.delivered_seq < p.joined_seq THEN p.joined_seq ELSE p.delivered_seq END
+		FROM (SELECT user_id, conversation_id, sender_id, MIN(conversation_seq) AS low, MAX(conversation_seq) AS high FROM mailboxes WHERE sender_id <> user_id AND (`, 256+96*len(ranges))
 	for i, r := range ranges {
 		if i > 0 {
-			query += " OR "
+			q.add(" OR ")
 		}
-		query += "(user_id = ? AND seq > ? AND seq <= ?)"
-		args = append(args, r.UserID, r.After, r.UpTo)
+		q.add("(user_id = ").number(int64(r.UserID)).add(" AND seq > ").number(r.After).add(" AND seq <= ").number(r.UpTo).add(")")
 	}
-	rows, err := s.read(ctx).Raw(query+") GROUP BY user_id, conversation_id, sender_id", args...).Rows()
-	if err != nil {
-		return nil, fmt.Errorf("sum up acked entries: %w", err)
+	q.add(`) GROUP BY user_id, conversation_id, sender_id) d
+		LEFT JOIN members p ON p.conversation_id = d.conversation_id AND p.user_id = d.user_id`)
+	q.scan = func(r *sql.Rows) error {
+		var d Delivered
+		err := r.Scan(&d.UserID, &d.ConversationID, &d.SenderID, &d.From, &d.UpTo, &d.Before)
+		*into = append(*into, d)
+		return err
 	}
-	return scanAll(rows, func(r *sql.Rows) (d Delivered, err error) {
-		err = r.Scan(&d.UserID, &d.ConversationID, &d.SenderID, &d.From, &d.UpTo)
-		return d, err
-	})
+	return q
 }
 
 // Pending is what waits in one conversation behind a mailbox position.

@@ -156,8 +156,13 @@ func mailboxPlaces(t *testing.T, s *Store) {
 	ok(t, err)
 	want(t, "message beyond the head", entry, 0)
 
-	places, err := s.EntryIDs(ctx, []Place{{a, 1}, {b, 5}, {b, 6}})
+	state, err := s.ReadAckState(ctx, []UserID{a, b}, []DeviceKey{{a, "phone"}}, []Place{{a, 1}, {b, 5}, {b, 6}}, []MemberKey{{id, a}, {id, newUser()}})
 	ok(t, err)
+	want(t, "b's head", state.Heads[b], MailboxHead{b, 5, 1})
+	want(t, "devices", len(state.Devices), 0)
+	want(t, "a's conversation reaches", state.LogHeads[MemberKey{id, a}], 5)
+	want(t, "memberships", len(state.LogHeads), 1)
+	places := state.Places
 	want(t, "places found", len(places), 2)
 	want(t, "a's first", places[Place{a, 1}], ids[0])
 	want(t, "b's fifth", places[Place{b, 5}], ids[4])
@@ -168,7 +173,7 @@ func mailboxPlaces(t *testing.T, s *Store) {
 		t.Errorf("seqs of messages after 1: %v, want [3 5]", seqs)
 	}
 
-	delivered, err := s.DeliveredIn(ctx, []Range{{b, 0, 2}, {a, 0, 5}})
+	delivered, err := s.WriteAcks(ctx, &AckChanges{Ranges: []Range{{b, 0, 2}, {a, 0, 5}}})
 	ok(t, err)
 	byUser := map[UserID]Delivered{}
 	for _, d := range delivered {

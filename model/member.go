@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // Member is one person's part in a conversation. LeftSeq is 0 while they belong.
@@ -145,51 +146,29 @@ func (s *Store) HasOthersBetween(ctx context.Context, list []Between) (found map
 	return found, err
 }
 
-// DeliveredSeqs reads up to where at most 500 active memberships have nothing that was
-// not delivered: delivered_seq, or where they joined.
-func (s *Store) DeliveredSeqs(ctx context.Context, keys []MemberKey) (map[MemberKey]int64, error) {
-	args := make([]any, 0, 2*len(keys))
-	for _, k := range keys {
-		args = append(args, k.ConversationID, k.UserID)
-	}
-	rows, err := s.read(ctx).Raw("SELECT conversation_id, user_id, CASE WHEN delivered_seq < joined_seq THEN joined_seq ELSE delivered_seq END FROM members WHERE left_seq = 0 AND (conversation_id, user_id) IN ("+s.tuples(len(keys), 2)+")", args...).Rows()
-	if err != nil {
-		return nil, fmt.Errorf("read delivered positions: %w", err)
-	}
-	found := make(map[MemberKey]int64, len(keys))
-	_, err = scanAll(rows, func(r *sql.Rows) (struct{}, error) {
-		var k MemberKey
-		var seq int64
-		err := r.Scan(&k.ConversationID, &k.UserID, &seq)
-		found[k] = seq
-		return struct{}{}, err
-	})
-	return found, err
-}
-
 // MemberHeads reads the heads of conversations for the memberships that are active;
 // the others are left out.
 func (s *Store) MemberHeads(ctx context.Context, keys []MemberKey) (heads map[MemberKey]int64, err error) {
 	heads = make(map[MemberKey]int64, len(keys))
-	err = chunks(keys, s.rows(rowsPerStatement), func(part []MemberKey) error {
-		args := make([]any, 0, 2*len(part))
+	return heads, s.run(ctx, s.readMemberHeads(keys, heads)...)
+}
+
+func (s *Store) readMemberHeads(keys []MemberKey, heads map[MemberKey]int64) (steps []*step) {
+	for part := range slices.Chunk(keys, s.rows(rowsPerStatement)) {
+		q := newStep("read heads of memberships", "SELECT p.conversation_id, p.user_id, c.head FROM members p JOIN conversations c ON c.id = p.conversation_id WHERE p.left_seq = 0 AND c.dissolved_at = 0 AND (p.conversation_id, p.user_id) IN ("+s.tuplesOf(), 48*len(part))
 		for _, k := range part {
-			args = append(args, k.ConversationID, k.UserID)
+			q.row(int64(k.ConversationID), int64(k.UserID))
 		}
-		rows, err := s.read(ctx).Raw("SELECT p.conversation_id, p.user_id, c.head FROM members p JOIN conversations c ON c.id = p.conversation_id WHERE p.left_seq = 0 AND c.dissolved_at = 0 AND (p.conversation_id, p.user_id) IN ("+s.tuples(len(part), 2)+")", args...).Rows()
-		if err != nil {
-			return fmt.Errorf("read heads of memberships: %w", err)
-		}
-		_, err = scanAll(rows, func(r *sql.Rows) (struct{}, error) {
+		q.add(")").scan = func(r *sql.Rows) error {
 			var k MemberKey
 			var head int64
 			err := r.Scan(&k.ConversationID, &k.UserID, &head)
 			heads[k] = head
-			return struct{}{}, err
-		})
-		return err
-	})
-	return heads, err
+			return err
+		}
+		steps = append(steps, q)
+	}
+	return steps
 }
 
 // MemberSeq is a position of a membership.
@@ -204,23 +183,24 @@ func (s *Store) RaiseDelivered(ctx context.Context, list []MemberSeq) error {
 	if len(list) == 0 {
 		return nil
 	}
-	args := make([]any, 0, 3*len(list))
-	query := "SELECT ? AS c, ? AS u, ? AS d"
+	text := "UPDATE members p JOIN ("
+	if s.dialect == SQLite {
+		text = "UPDATE members SET delivered_seq = v.d FROM ("
+	}
+	q := newStep("raise delivered positions", text, 128+64*len(list))
 	for i, m := range list {
-		if i > 0 {
-			query += " UNION ALL SELECT ?, ?, ?"
+		if i == 0 {
+			q.add("SELECT ").number(int64(m.ConversationID)).add(" AS c, ").number(int64(m.UserID)).add(" AS u, ").number(m.Seq).add(" AS d")
+			continue
 		}
-		args = append(args, m.ConversationID, m.UserID, m.Seq)
+		numbers(q.add(" UNION ALL SELECT "), []int64{int64(m.ConversationID), int64(m.UserID), m.Seq})
 	}
 	if s.dialect == SQLite {
-		query = "UPDATE members SET delivered_seq = v.d FROM (" + query + ") v WHERE members.conversation_id = v.c AND members.user_id = v.u AND members.delivered_seq < v.d"
+		q.add(") v WHERE members.conversation_id = v.c AND members.user_id = v.u AND members.delivered_seq < v.d")
 	} else {
-		query = "UPDATE members p JOIN (" + query + ") v ON p.conversation_id = v.c AND p.user_id = v.u SET p.delivered_seq = GREATEST(p.delivered_seq, v.d)"
+		q.add(") v ON p.conversation_id = v.c AND p.user_id = v.u SET p.delivered_seq = GREATEST(p.delivered_seq, v.d)")
 	}
-	if err := s.write(ctx).Exec(query, args...).Error; err != nil {
-		return fmt.Errorf("raise delivered positions: %w", err)
-	}
-	return nil
+	return s.run(ctx, q)
 }
 
 // RaiseRead moves a member's read_seq forward, never beyond the head, and answers

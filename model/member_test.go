@@ -33,11 +33,23 @@ func deliveredPositions(t *testing.T, s *Store) {
 
 	_, err = s.MemberOf(ctx, id, left) // who left is no member
 	wantCode(t, err, CodeNotFound)
-	keys := []MemberKey{{id, a}, {id, b}, {id, stranger}, {id, left}}
-	found, err := s.DeliveredSeqs(ctx, keys)
+	var ranges []Range
+	var entries []Entry
+	for _, user := range []UserID{stranger, left} {
+		entries = append(entries, Entry{UserID: user, Seq: 1, MessageID: newMessageID(), ConversationID: id, ConversationSeq: 1, SenderID: newUser()})
+	}
+	ok(t, s.run(ctx, s.insertEntries(entries)...))
+	for _, user := range []UserID{b, stranger, left} {
+		ranges = append(ranges, Range{user, 0, 9})
+	}
+	delivered, err := s.WriteAcks(ctx, &AckChanges{Ranges: ranges})
 	ok(t, err)
-	if len(found) != 2 || found[keys[0]] != 4 || found[keys[1]] != 5 {
-		t.Errorf("delivered positions %v", found)
+	before := map[UserID]int64{}
+	for _, d := range delivered {
+		before[d.UserID] = d.Before
+	}
+	if len(delivered) != 3 || before[b] != 5 || before[stranger] != -1 || before[left] != -1 {
+		t.Errorf("delivered %+v", delivered)
 	}
 	members, err := s.Members(ctx, id, a, 10)
 	ok(t, err)

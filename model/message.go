@@ -258,19 +258,9 @@ func (s *Store) tuplesOf() string {
 
 // SendKeys reads the records of the given (sender, key) pairs, at most 500; those
 // that were never sent are left out.
-func (s *Store) SendKeys(ctx context.Context, keys []SendKey) ([]SendKey, error) {
-	args := make([]any, 0, 2*len(keys))
-	for i := range keys {
-		args = append(args, keys[i].SenderID, keys[i].ClientMsgID)
-	}
-	rows, err := s.read(ctx).Raw("SELECT sender_id, client_msg_id, message_id, content_hash FROM send_keys WHERE (sender_id, client_msg_id) IN ("+s.tuples(len(keys), 2)+")", args...).Rows()
-	if err != nil {
-		return nil, fmt.Errorf("read send keys: %w", err)
-	}
-	return scanAll(rows, func(r *sql.Rows) (k SendKey, err error) {
-		err = r.Scan(&k.SenderID, &k.ClientMsgID, &k.MessageID, &k.ContentHash)
-		return k, err
-	})
+func (s *Store) SendKeys(ctx context.Context, keys []SendKey) (found []SendKey, err error) {
+	err = s.run(ctx, s.readSendKeys(keys, &found))
+	return found, err
 }
 
 // tuples is a list of row values for IN: SQLite wants VALUES before it.

@@ -7,6 +7,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"gorm.io/gorm"
@@ -156,9 +157,12 @@ func (q *step) row(list ...int64) {
 	q.text = append(q.text, ')')
 }
 
-// run executes steps in order, in as few round trips as the connection can.
+// run executes steps in order, in as few round trips as the connection can. Outside a transaction each is on its own.
 func (s *Store) run(ctx context.Context, steps ...*step) error {
 	pool := s.writer.Statement.ConnPool
+	if !slices.ContainsFunc(steps, func(q *step) bool { return q.scan == nil }) {
+		pool = s.reader.Statement.ConnPool
+	}
 	_, several := pool.(*pipe)
 	for len(steps) > 0 {
 		n := 1

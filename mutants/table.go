@@ -88,7 +88,7 @@ var mutants = []mutant{
 		// Not by the checker: it holds a receipt against what the device has asked for, and a device whose ack failed acks
 		// again, so what was told too early is true in the end.
 		name: "early-receipt", rule: "a receipt is told after the ack's commit",
-		edits: []edit{{"service/ack.go", "		receipts, err = raiseDelivered(ctx, tx, state.ranges(keys))\n		return err\n", `		if receipts, err = raiseDelivered(ctx, tx, state.ranges(keys)); err == nil {
+		edits: []edit{{"service/ack.go", "		receipts, err = raiseDelivered(ctx, tx, delivered)\n		return err\n", `		if receipts, err = raiseDelivered(ctx, tx, delivered); err == nil {
 			a.notify(receipts)
 		}
 		return err

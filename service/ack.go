@@ -183,16 +183,10 @@ func (a *Acker) commit(ctx context.Context, batch []*ackRequest) (receipts []rec
 	slices.Sort(users)
 	users = slices.Compact(users)
 
-	err = a.store.Tx(ctx, func(tx *model.Store) error {
+	err = a.store.Pipelined(ctx, func(tx *model.Store) error {
 		receipts = nil
-		state, err := readAckState(ctx, tx, keys, users)
+		state, err := readAckState(ctx, tx, keys, users, batch)
 		if err != nil {
-			return err
-		}
-		if err := state.readPlaces(ctx, tx, batch); err != nil {
-			return err
-		}
-		if err := state.readLogs(ctx, tx, batch); err != nil {
 			return err
 		}
 		for _, r := range batch {
@@ -201,10 +195,11 @@ func (a *Acker) commit(ctx context.Context, batch []*ackRequest) (receipts []rec
 				return err
 			}
 		}
-		if err := state.write(ctx, tx, keys, now); err != nil {
+		delivered, err := tx.WriteAcks(ctx, state.changes(keys))
+		if err != nil {
 			return err
 		}
-		receipts, err = raiseDelivered(ctx, tx, state.ranges(keys))
+		receipts, err = raiseDelivered(ctx, tx, delivered)
 		return err
 	})
 	if err != nil {
@@ -219,53 +214,42 @@ func compareDevices(a, b model.DeviceKey) int {
 
 // ackState is what the batch's devices and mailboxes look like under the locks.
 type ackState struct {
-	heads     map[model.UserID]model.MailboxHead
-	devices   map[model.DeviceKey]model.Device
-	before    map[model.DeviceKey]int64   // positions before the batch
-	selective map[model.DeviceKey][]int64 // acked out of order, ascending
-	fresh     map[model.DeviceKey][]int64 // those of them that this batch brought
-	places    map[model.Place]model.MessageID
-	logHeads  map[model.MemberKey]int64
-	logs      map[logKey]int64 // positions to move to
+	*model.AckState
+	before map[model.DeviceKey]int64   // positions before the batch
+	fresh  map[model.DeviceKey][]int64 // acked out of order in this batch
+	logs   map[logKey]int64            // positions to move to
 }
 
-func readAckState(ctx context.Context, tx *model.Store, keys []model.DeviceKey, users []model.UserID) (*ackState, error) {
-	s := &ackState{heads: make(map[model.UserID]model.MailboxHead, len(users)), before: make(map[model.DeviceKey]int64, len(keys)), fresh: map[model.DeviceKey][]int64{}}
-	heads, err := tx.MailboxHeads(ctx, users)
-	if err != nil {
-		return nil, err
-	}
-	for _, h := range heads {
-		s.heads[h.UserID] = h
-	}
-	if s.devices, err = tx.Devices(ctx, keys); err != nil {
-		return nil, err
-	}
-	for key, d := range s.devices {
-		s.before[key] = max(d.Acked, d.ReceiptsFrom)
-	}
-	s.selective, err = tx.SelectiveAcks(ctx, keys)
-	return s, err
-}
-
-func (s *ackState) readPlaces(ctx context.Context, tx *model.Store, batch []*ackRequest) (err error) {
+// readAckState reads what the batch is about: mailboxes, devices, the places that it names and the heads of log conversations.
+func readAckState(ctx context.Context, tx *model.Store, keys []model.DeviceKey, users []model.UserID, batch []*ackRequest) (*ackState, error) {
 	var places []model.Place
+	logs := map[model.MemberKey]struct{}{}
 	for _, r := range batch {
 		if r.UpTo != nil && r.UpToID != 0 {
 			places = append(places, model.Place{UserID: r.Key.UserID, Seq: *r.UpTo})
 		}
+		for _, p := range r.Conversations {
+			logs[model.MemberKey{ConversationID: p.ConversationID, UserID: r.Key.UserID}] = struct{}{}
+		}
 	}
-	s.places, err = tx.EntryIDs(ctx, places)
-	return err
+	state, err := tx.ReadAckState(ctx, users, keys, places, slices.Collect(maps.Keys(logs)))
+	if err != nil {
+		return nil, err
+	}
+	s := &ackState{AckState: state, before: make(map[model.DeviceKey]int64, len(keys)), fresh: map[model.DeviceKey][]int64{}, logs: map[logKey]int64{}}
+	for key, d := range s.Devices {
+		s.before[key] = max(d.Acked, d.ReceiptsFrom)
+	}
+	return s, nil
 }
 
 // apply takes one request into the state. A request that is refused is answered and
 // changes nothing; an error is the database's.
 func (s *ackState) apply(ctx context.Context, tx *model.Store, r *ackRequest, most int, now model.Millis) error {
-	head := s.heads[r.Key.UserID]
+	head := s.Heads[r.Key.UserID]
 	head.Floor = max(head.Floor, 1)
 	if r.UpTo != nil {
-		if r.err = checkPosition(head, *r.UpTo, r.UpToID, s.places[model.Place{UserID: r.Key.UserID, Seq: *r.UpTo}]); r.err != nil {
+		if r.err = checkPosition(head, *r.UpTo, r.UpToID, s.Places[model.Place{UserID: r.Key.UserID, Seq: *r.UpTo}]); r.err != nil {
 			return nil //nolint:nilerr // this request is answered with it; the batch goes on
 		}
 	}
@@ -276,7 +260,7 @@ func (s *ackState) apply(ctx context.Context, tx *model.Store, r *ackRequest, mo
 		key := logKey{r.Key, p.ConversationID}
 		s.logs[key] = max(s.logs[key], p.Acked)
 	}
-	device, known := s.devices[r.Key]
+	device, known := s.Devices[r.Key]
 	if !known {
 		if err := tx.MakeRoomForDevice(ctx, r.Key.UserID, most); err != nil {
 			return err
@@ -297,49 +281,33 @@ func (s *ackState) apply(ctx context.Context, tx *model.Store, r *ackRequest, mo
 		if r.seqs, err = tx.SeqsOf(ctx, r.Key.UserID, device.Acked-selectiveReach, device.Acked+selectiveReach, r.MessageIDs); err != nil {
 			return err
 		}
-		have := slices.Clone(s.selective[r.Key])
+		have := slices.Clone(s.Selective[r.Key])
 		for _, seq := range r.seqs {
-			if _, known := slices.BinarySearch(s.selective[r.Key], seq); !known && seq > device.Acked && len(have) < maxSelective {
+			if _, known := slices.BinarySearch(s.Selective[r.Key], seq); !known && seq > device.Acked && len(have) < maxSelective {
 				have = append(have, seq)
 				s.fresh[r.Key] = append(s.fresh[r.Key], seq)
 			}
 		}
 		slices.Sort(have)
-		s.selective[r.Key] = have
+		s.Selective[r.Key] = have
 	}
-	for _, seq := range s.selective[r.Key] { // ascending: move over what is there without a gap, or was pruned
+	for _, seq := range s.Selective[r.Key] { // ascending: move over what is there without a gap, or was pruned
 		if seq == max(device.Acked, head.Floor-1)+1 {
 			device.Acked = seq
 		}
 	}
 	device.LastSeenAt = now
 	device.Family = cmp.Or(r.Family, device.Family)
-	s.devices[r.Key] = device
+	s.Devices[r.Key] = device
 	r.acked = device.Acked
 	return nil
-}
-
-// readLogs reads the heads of the log conversations that the batch is about.
-func (s *ackState) readLogs(ctx context.Context, tx *model.Store, batch []*ackRequest) (err error) {
-	wanted := map[model.MemberKey]struct{}{}
-	for _, r := range batch {
-		for _, p := range r.Conversations {
-			wanted[model.MemberKey{ConversationID: p.ConversationID, UserID: r.Key.UserID}] = struct{}{}
-		}
-	}
-	if len(wanted) == 0 {
-		return nil
-	}
-	s.logs = map[logKey]int64{}
-	s.logHeads, err = tx.MemberHeads(ctx, slices.Collect(maps.Keys(wanted)))
-	return err
 }
 
 // checkLogs says what is wrong with a request's positions in log conversations: CodeNotFound
 // for one that is not the user's, CodePositionLost beyond its head.
 func (s *ackState) checkLogs(r *ackRequest) error {
 	for _, p := range r.Conversations {
-		head, member := s.logHeads[model.MemberKey{ConversationID: p.ConversationID, UserID: r.Key.UserID}]
+		head, member := s.LogHeads[model.MemberKey{ConversationID: p.ConversationID, UserID: r.Key.UserID}]
 		switch {
 		case !member:
 			return model.NotFound("conversation")
@@ -356,18 +324,6 @@ type logKey struct {
 	conversation model.ConversationID
 }
 
-// writeLogs moves the positions.
-func (s *ackState) writeLogs(ctx context.Context, tx *model.Store) error {
-	list := make([]model.DeviceLogPosition, 0, len(s.logs))
-	for key, acked := range s.logs {
-		list = append(list, model.DeviceLogPosition{Key: key.device, LogPosition: model.LogPosition{ConversationID: key.conversation, Acked: acked}})
-	}
-	slices.SortFunc(list, func(a, b model.DeviceLogPosition) int {
-		return cmp.Or(compareDevices(a.Key, b.Key), cmp.Compare(a.ConversationID, b.ConversationID))
-	})
-	return tx.RaiseLogPositions(ctx, list)
-}
-
 // checkPosition is CodePositionLost when a mailbox does not have what a device says
 // that it holds. found 0 means that the row is not there (pruned), which proves nothing.
 func checkPosition(head model.MailboxHead, seq int64, id, found model.MessageID) error {
@@ -380,36 +336,33 @@ func checkPosition(head model.MailboxHead, seq int64, id, found model.MessageID)
 	return nil
 }
 
-func (s *ackState) write(ctx context.Context, tx *model.Store, keys []model.DeviceKey, _ model.Millis) error {
-	list := make([]model.Device, 0, len(keys))
+// changes are what the batch does to its devices.
+func (s *ackState) changes(keys []model.DeviceKey) *model.AckChanges {
+	c := &model.AckChanges{Devices: make([]model.Device, 0, len(keys)), Ranges: s.ranges(keys)}
 	for _, key := range keys {
-		device, touched := s.devices[key]
+		device, touched := s.Devices[key]
 		if !touched {
 			continue // its only request was refused
 		}
-		list = append(list, device)
-		pending := s.selective[key]
-		if len(pending) == 0 {
-			continue
-		}
-		if err := tx.AddSelectiveAcks(ctx, key, s.fresh[key]); err != nil {
-			return err
-		}
-		if err := tx.DropSelectiveAcks(ctx, key, device.Acked); err != nil {
-			return err
+		c.Devices = append(c.Devices, device)
+		if len(s.Selective[key]) > 0 {
+			c.Selective = append(c.Selective, model.SelectiveAcks{Key: key, Seqs: s.fresh[key], UpTo: device.Acked})
 		}
 	}
-	if err := tx.PutDevices(ctx, list); err != nil {
-		return err
+	for key, acked := range s.logs {
+		c.Logs = append(c.Logs, model.DeviceLogPosition{Key: key.device, LogPosition: model.LogPosition{ConversationID: key.conversation, Acked: acked}})
 	}
-	return s.writeLogs(ctx, tx)
+	slices.SortFunc(c.Logs, func(a, b model.DeviceLogPosition) int {
+		return cmp.Or(compareDevices(a.Key, b.Key), cmp.Compare(a.ConversationID, b.ConversationID))
+	})
+	return c
 }
 
 // ranges are the entries that the batch acked for the first time on their device and
 // that were no history for it.
 func (s *ackState) ranges(keys []model.DeviceKey) (list []model.Range) {
 	for _, key := range keys {
-		if d, ok := s.devices[key]; ok && d.Acked > s.before[key] {
+		if d, ok := s.Devices[key]; ok && d.Acked > s.before[key] {
 			list = append(list, model.Range{UserID: key.UserID, After: s.before[key], UpTo: d.Acked})
 		}
 	}
@@ -418,22 +371,25 @@ func (s *ackState) ranges(keys []model.DeviceKey) (list []model.Range) {
 
 // raiseDelivered moves the members' delivered positions over what was acked and
 // answers those that rose.
-func raiseDelivered(ctx context.Context, tx *model.Store, ranges []model.Range) ([]receipt, error) {
-	delivered, err := tx.DeliveredIn(ctx, ranges)
-	if err != nil || len(delivered) == 0 {
-		return nil, err
+func raiseDelivered(ctx context.Context, tx *model.Store, delivered []model.Delivered) ([]receipt, error) {
+	if len(delivered) == 0 {
+		return nil, nil
 	}
+	current := map[model.MemberKey]int64{}
 	byMember := map[model.MemberKey]*receipt{}
 	keys := make([]model.MemberKey, 0, len(delivered))
 	lowest := map[model.MemberKey]int64{}
 	for _, d := range delivered {
+		if d.Before < 0 {
+			continue // not a member any more
+		}
 		key := model.MemberKey{ConversationID: d.ConversationID, UserID: d.UserID}
 		r := byMember[key]
 		if r == nil {
 			r = &receipt{MemberSeq: model.MemberSeq{MemberKey: key}}
 			byMember[key] = r
 			keys = append(keys, key)
-			lowest[key] = d.From
+			lowest[key], current[key] = d.From, d.Before
 		}
 		lowest[key] = min(lowest[key], d.From)
 		r.Seq = max(r.Seq, d.UpTo)
@@ -444,15 +400,11 @@ func raiseDelivered(ctx context.Context, tx *model.Store, ranges []model.Range) 
 	})
 	var risen []receipt
 	for part := range slices.Chunk(keys, 500) {
-		current, err := tx.DeliveredSeqs(ctx, part)
-		if err != nil {
-			return nil, err
-		}
 		// A watermark claims all below it. What is older than where a new device
 		// began has been delivered to nobody: then there is no receipt until it is read.
 		var gaps []model.Between
 		for _, key := range part {
-			if seq, member := current[key]; member && lowest[key] > seq+1 {
+			if seq := current[key]; lowest[key] > seq+1 {
 				gaps = append(gaps, model.Between{MemberKey: key, After: seq, Before: lowest[key]})
 			}
 		}
@@ -462,7 +414,7 @@ func raiseDelivered(ctx context.Context, tx *model.Store, ranges []model.Range) 
 		}
 		var raise []model.MemberSeq
 		for _, key := range part {
-			if seq, member := current[key]; member && byMember[key].Seq > seq && !holes[key] {
+			if byMember[key].Seq > current[key] && !holes[key] {
 				raise = append(raise, byMember[key].MemberSeq)
 				risen = append(risen, *byMember[key])
 			}
