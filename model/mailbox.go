@@ -206,25 +206,56 @@ type Range struct {
 	After, UpTo int64
 }
 
+// deliveredRows is up to how many entries are read one by one: the database takes twice as long to sum up a few.
+const deliveredRows = 1000
+
 // readDelivered sums up ranges of mailboxes, at least one, at most 500 and one a user, by user,
 // conversation and sender, without the user's own messages.
 func readDelivered(ranges []Range, into *[]Delivered) *step {
-	q := newStep("sum up acked entries", `SELECT d.user_id, d.conversation_id, d.sender_id, d.low, d.high,
-		CASE WHEN p.left_seq IS NULL OR p.left_seq <> 0 THEN -1 WHEN p.delivered_seq < p.joined_seq THEN p.joined_seq ELSE p.delivered_seq END
-		FROM (SELECT user_id, conversation_id, sender_id, MIN(conversation_seq) AS low, MAX(conversation_seq) AS high FROM mailboxes WHERE sender_id <> user_id AND (`, 256+96*len(ranges))
-	for i, r := range ranges {
-		if i > 0 {
-			q.add(" OR ")
-		}
-		q.add("(user_id = ").number(int64(r.UserID)).add(" AND seq > ").number(r.After).add(" AND seq <= ").number(r.UpTo).add(")")
+	rows := int64(0)
+	for _, r := range ranges {
+		rows += r.UpTo - r.After
 	}
-	q.add(`) GROUP BY user_id, conversation_id, sender_id) d
-		LEFT JOIN members p ON p.conversation_id = d.conversation_id AND p.user_id = d.user_id`)
+	low, high := "d.low", "d.high"
+	if rows <= deliveredRows {
+		low, high = "d.conversation_seq", "d.conversation_seq"
+	}
+	q := newStep("sum up acked entries", "SELECT d.user_id, d.conversation_id, d.sender_id, "+low+", "+high+", CASE WHEN p.left_seq IS NULL OR p.left_seq <> 0 THEN -1 WHEN p.delivered_seq < p.joined_seq THEN p.joined_seq ELSE p.delivered_seq END FROM ", 512+96*len(ranges))
+	const members = " LEFT JOIN members p ON p.conversation_id = d.conversation_id AND p.user_id = d.user_id"
+	if rows <= deliveredRows {
+		q.add("mailboxes d" + members + " WHERE d.sender_id <> d.user_id AND (").ranges(ranges).add(")")
+	} else {
+		q.add("(SELECT d.user_id, d.conversation_id, d.sender_id, MIN(d.conversation_seq) AS low, MAX(d.conversation_seq) AS high FROM mailboxes d WHERE d.sender_id <> d.user_id AND (").ranges(ranges)
+		q.add(") GROUP BY d.user_id, d.conversation_id, d.sender_id) d" + members)
+	}
+	type part struct {
+		user   UserID
+		id     ConversationID
+		sender UserID
+	}
+	at := map[part]int{}
 	q.scan = func(r *sql.Rows) error {
 		var d Delivered
 		err := r.Scan(&d.UserID, &d.ConversationID, &d.SenderID, &d.From, &d.UpTo, &d.Before)
+		key := part{d.UserID, d.ConversationID, d.SenderID}
+		if i, known := at[key]; known {
+			sum := &(*into)[i]
+			sum.From, sum.UpTo = min(sum.From, d.From), max(sum.UpTo, d.UpTo)
+			return err
+		}
+		at[key] = len(*into)
 		*into = append(*into, d)
 		return err
+	}
+	return q
+}
+
+func (q *step) ranges(list []Range) *step {
+	for i, r := range list {
+		if i > 0 {
+			q.add(" OR ")
+		}
+		q.add("(d.user_id = ").number(int64(r.UserID)).add(" AND d.seq > ").number(r.After).add(" AND d.seq <= ").number(r.UpTo).add(")")
 	}
 	return q
 }

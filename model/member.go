@@ -183,6 +183,18 @@ func (s *Store) RaiseDelivered(ctx context.Context, list []MemberSeq) error {
 	if len(list) == 0 {
 		return nil
 	}
+	if len(list) <= 4 { // each is an UPDATE of one row, which takes half as long as a join
+		greatest := "GREATEST"
+		if s.dialect == SQLite {
+			greatest = "MAX"
+		}
+		steps := make([]*step, len(list))
+		for i, m := range list {
+			q := newStep("raise delivered position", "UPDATE members SET delivered_seq = "+greatest+"(delivered_seq, ", 96).number(m.Seq)
+			steps[i] = q.add(") WHERE conversation_id = ").number(int64(m.ConversationID)).add(" AND user_id = ").number(int64(m.UserID))
+		}
+		return s.run(ctx, steps...)
+	}
 	text := "UPDATE members p JOIN ("
 	if s.dialect == SQLite {
 		text = "UPDATE members SET delivered_seq = v.d FROM ("

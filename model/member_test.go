@@ -23,6 +23,7 @@ func deliveredPositions(t *testing.T, s *Store) {
 	}
 	ok(t, s.RaiseDelivered(ctx, nil))
 	ok(t, s.RaiseDelivered(ctx, []MemberSeq{raise(a, 3), raise(b, 5), raise(stranger, 6)}))
+	ok(t, s.RaiseDelivered(ctx, []MemberSeq{raise(a, 1), raise(b, 4), raise(stranger, 6), raise(newUser(), 7), raise(newUser(), 8)})) // in one statement
 	ok(t, s.RaiseDelivered(ctx, []MemberSeq{raise(a, 4), raise(b, 2)}))
 	ok(t, s.RaiseDelivered(ctx, []MemberSeq{{MemberKey{newConversation(), a}, 8}}))
 	want(t, "a", member(t, s, id, a).DeliveredSeq, 4)

@@ -3,6 +3,7 @@ package model
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"testing"
@@ -140,4 +141,84 @@ func racingSendKey(t *testing.T, s *Store) {
 			}
 		})
 	}
+}
+
+// take is TakePlaces, one message in each conversation and one entry for each user, in a transaction of its own.
+func take(ctx context.Context, s *Store, keys []SendKey, id ConversationID, users ...UserID) (head ConversationHead, mailboxes map[UserID]int64, err error) {
+	counts := make([]UserCount, len(users))
+	for i, user := range users {
+		counts[i] = UserCount{user, int64(len(keys))}
+	}
+	err = s.Pipelined(ctx, func(tx *Store) error {
+		heads, boxes, err := tx.TakePlaces(ctx, keys, []ConversationCount{{id, int64(len(keys))}}, counts, now)
+		head, mailboxes = heads[id], boxes
+		return err
+	})
+	return head, mailboxes, err
+}
+
+// takenPlaces: new keys take their places; with one that has an owner nothing is taken, also when others of them are new, and
+// what a key says is never SQL.
+func takenPlaces(t *testing.T, s *Store) {
+	ctx := within(t)
+	id, a, b := direct(t, s)
+	key := func(text string) SendKey {
+		return SendKey{SenderID: a, ClientMsgID: text, MessageID: newMessageID(), ContentHash: []byte("'; DELETE FROM x")}
+	}
+	many := make([]SendKey, 0, 1_203)
+	for i := range cap(many) - 1 {
+		many = append(many, key(fmt.Sprintf("m%04d", i)))
+	}
+	many = append(many, key(`x');DELETE/**/FROM/**/send_keys;--?`))
+	head, boxes, err := take(ctx, s, many, id, a, b)
+	ok(t, err)
+	want(t, "head", head.Head, 1_203)
+	want(t, "version", head.MembersVersion, 1)
+	want(t, "a's head", boxes[a], 1_203)
+	want(t, "b's head", boxes[b], 1_203)
+	found, err := s.SendKeys(ctx, many[len(many)-1:])
+	ok(t, err)
+	if len(found) != 1 || found[0].MessageID != many[len(many)-1].MessageID || !bytes.Equal(found[0].ContentHash, many[0].ContentHash) {
+		t.Errorf("the odd key: %+v", found)
+	}
+	for _, at := range []int{0, 700, len(many) - 1} {
+		again := many[at]
+		again.MessageID = newMessageID()
+		_, _, err = take(ctx, s, []SendKey{key("new"), again}, id, a, b)
+		if !errors.Is(err, ErrKeyTaken) || Unreachable(err) {
+			t.Fatalf("key %d again: %v, want ErrKeyTaken", at, err)
+		}
+	}
+	want(t, "keys", number(t, s, "SELECT COUNT(*) FROM send_keys WHERE sender_id = ?", a), 1_203)
+	head, boxes, err = take(ctx, s, []SendKey{key("new")}, id, a, b)
+	ok(t, err)
+	want(t, "head after refused ones", head.Head, 1_204)
+	want(t, "b's head after refused ones", boxes[b], 1_204)
+	_, _, err = take(ctx, s, []SendKey{key("nowhere")}, newConversation(), a, b)
+	wantCode(t, err, CodeNotFound)
+	want(t, "keys of nowhere", number(t, s, "SELECT COUNT(*) FROM send_keys WHERE sender_id = ? AND client_msg_id = 'nowhere'", a), 0)
+}
+
+// racingPlaces: of many with one new key that come at once, exactly one takes its place.
+func racingPlaces(t *testing.T, s *Store) {
+	ctx := within(t)
+	id, a, b := direct(t, s)
+	const rounds, racers = 20, 4
+	var won atomic.Int64
+	for round := range rounds {
+		group, ctx := errgroup.WithContext(ctx)
+		for range racers {
+			group.Go(func() error {
+				_, _, err := take(ctx, s, []SendKey{{SenderID: a, ClientMsgID: fmt.Sprint("r", round), MessageID: newMessageID(), ContentHash: hash16(1)}}, id, a, b)
+				if errors.Is(err, ErrKeyTaken) {
+					return nil
+				}
+				won.Add(1)
+				return err
+			})
+		}
+		ok(t, group.Wait())
+	}
+	want(t, "winners", won.Load(), rounds)
+	want(t, "head", number(t, s, "SELECT head FROM conversations WHERE id = ?", id), rounds)
 }

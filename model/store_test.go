@@ -13,8 +13,14 @@ import (
 )
 
 // transactions are all or nothing: after an error, a panic, or a ctx that ended,
-// nothing is there; a deadlock's victim runs again.
+// nothing is there; a deadlock's victim runs again. Pipelined ones too.
 func transactions(t *testing.T, s *Store) {
+	for name, run := range map[string]func(context.Context, func(*Store) error) error{"Tx": s.Tx, "Pipelined": s.Pipelined} {
+		t.Run(name, func(t *testing.T) { transactionsOf(t, s, run) })
+	}
+}
+
+func transactionsOf(t *testing.T, s *Store, run func(context.Context, func(*Store) error) error) {
 	ctx := within(t)
 	user := newUser()
 	add := func(tx *Store) error {
@@ -27,10 +33,10 @@ func transactions(t *testing.T, s *Store) {
 		return h.Head
 	}
 
-	ok(t, s.Tx(ctx, add))
+	ok(t, run(ctx, add))
 	want(t, "head after a commit", head(), 1)
 
-	err := s.Tx(ctx, func(tx *Store) error { return errors.Join(add(tx), errRefused) })
+	err := run(ctx, func(tx *Store) error { return errors.Join(add(tx), errRefused) })
 	if !errors.Is(err, errRefused) {
 		t.Fatalf("got %v, want the error of the function", err)
 	}
@@ -42,7 +48,7 @@ func transactions(t *testing.T, s *Store) {
 				t.Error("the panic was swallowed")
 			}
 		}()
-		ok(t, s.Tx(ctx, func(tx *Store) error {
+		ok(t, run(ctx, func(tx *Store) error {
 			ok(t, add(tx))
 			panic("in the middle")
 		}))
@@ -50,7 +56,7 @@ func transactions(t *testing.T, s *Store) {
 	want(t, "head after a panic", head(), 1)
 
 	ending, end := context.WithCancel(ctx)
-	err = s.Tx(ending, func(tx *Store) error {
+	err = run(ending, func(tx *Store) error {
 		err := add(tx)
 		end()
 		return err
@@ -60,12 +66,12 @@ func transactions(t *testing.T, s *Store) {
 	}
 	want(t, "head after the caller went away", head(), 1)
 
-	ok(t, s.Tx(ctx, func(tx *Store) error {
+	ok(t, run(ctx, func(tx *Store) error {
 		return tx.Tx(ctx, add) // a transaction inside is part of the outer one
 	}))
 	want(t, "head after a transaction in a transaction", head(), 2)
 
-	err = s.Tx(ctx, func(tx *Store) error {
+	err = run(ctx, func(tx *Store) error {
 		return tx.write(ctx).Exec("INSERT INTO mailbox_heads (user_id, head) VALUES (?, 1)", user).Error
 	})
 	if !errors.Is(err, gorm.ErrDuplicatedKey) {
@@ -82,7 +88,7 @@ func transactions(t *testing.T, s *Store) {
 	group, ctx := errgroup.WithContext(ctx)
 	for _, order := range [][2]UserID{{a, b}, {b, a}} {
 		group.Go(func() error {
-			return s.Tx(ctx, func(tx *Store) error {
+			return run(ctx, func(tx *Store) error {
 				if _, err := tx.AdvanceMailboxes(ctx, []UserCount{{order[0], 1}}); err != nil {
 					return err
 				}

@@ -58,6 +58,8 @@ func TestStore(t *testing.T) {
 			{"transactions", transactions},
 			{"fresh and duplicate send keys", sendKeys},
 			{"a racing send key waits for its owner", racingSendKey},
+			{"places are taken with new keys only", takenPlaces},
+			{"a race for a new key", racingPlaces},
 			{"mailbox heads are contiguous", mailboxHeads},
 			{"conversation heads are contiguous", conversationHeads},
 			{"nothing is left of a missing conversation", missingConversation},
