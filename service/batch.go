@@ -18,6 +18,8 @@ type batcher[T any] struct {
 
 	mu      sync.Mutex
 	pending []T
+	due     bool // something pending is for now
+	timed   bool // a timer will make it so
 	closed  bool
 	wake    chan struct{} // one token a worker that has to look
 	done    sync.WaitGroup
@@ -33,7 +35,10 @@ func newBatcher[T any](workers, limit, capacity int, run func([]T)) *batcher[T] 
 }
 
 // put adds an item, or answers CodeUnavailable when too many wait or the process stops.
-func (b *batcher[T]) put(item T) error {
+func (b *batcher[T]) put(item T) error { return b.putWithin(item, 0) }
+
+// putWithin is put of an item that may wait that long for others to share a batch with. It goes with the first that may not.
+func (b *batcher[T]) putWithin(item T, patience time.Duration) error {
 	b.mu.Lock()
 	if b.closed {
 		b.mu.Unlock()
@@ -44,23 +49,49 @@ func (b *batcher[T]) put(item T) error {
 		return &model.Error{Code: model.CodeUnavailable, Detail: "too many requests are waiting for the database", RetryAfter: time.Second}
 	}
 	b.pending = append(b.pending, item)
-	select {
-	case b.wake <- struct{}{}:
-	default: // every worker has a token that it has not used yet, and will see the item
+	switch {
+	case patience == 0:
+		b.call()
+	case !b.due && !b.timed:
+		b.timed = true
+		time.AfterFunc(patience, b.ring)
 	}
 	b.mu.Unlock()
 	return nil
+}
+
+// call makes what is pending due. The caller holds the lock, and the batcher is not closed.
+func (b *batcher[T]) call() {
+	b.due = true
+	select {
+	case b.wake <- struct{}{}:
+	default: // every worker has a token that it has not used yet, and will see the items
+	}
+}
+
+// ring is the end of the first item's patience.
+func (b *batcher[T]) ring() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.timed = false
+	if !b.closed && len(b.pending) > 0 {
+		b.call()
+	}
 }
 
 func (b *batcher[T]) work() {
 	for range b.wake {
 		for {
 			b.mu.Lock()
-			n := min(len(b.pending), b.limit)
+			n := 0
+			if b.due {
+				n = min(len(b.pending), b.limit)
+			}
 			batch := append(make([]T, 0, n), b.pending[:n]...)
 			rest := copy(b.pending, b.pending[n:])
 			clear(b.pending[rest:])
 			b.pending = b.pending[:rest]
+			b.due = b.due && rest > 0
 			b.mu.Unlock()
 			if n == 0 {
 				break
@@ -81,6 +112,7 @@ func (b *batcher[T]) waiting() int {
 func (b *batcher[T]) stop() {
 	b.mu.Lock()
 	if !b.closed {
+		b.call() // also those that have patience
 		b.closed = true
 		close(b.wake) // tokens that were given before are still used
 	}

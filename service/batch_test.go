@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"ackbox/model"
 )
@@ -103,4 +104,34 @@ func TestPause(t *testing.T) {
 			t.Error("paused to its end although the ctx had ended")
 		}
 	})
+}
+
+// TestBatcherPatience: what has patience waits for it alone, goes with the first that has none, and is worked off at the end.
+func TestBatcherPatience(t *testing.T) {
+	t.Parallel()
+	batches := make(chan []int, 10)
+	b := newBatcher(1, 10, 10, func(list []int) { batches <- list })
+	next := func(want ...int) {
+		t.Helper()
+		select {
+		case got := <-batches:
+			if !slices.Equal(got, want) {
+				t.Errorf("got batch %v, want %v", got, want)
+			}
+		case <-within(t).Done():
+			t.Fatalf("batch %v never came", want)
+		}
+	}
+	must(t, b.putWithin(1, time.Millisecond)) // the end of its patience
+	next(1)
+	must(t, b.putWithin(2, time.Hour))
+	must(t, b.putWithin(3, time.Hour))
+	equal(t, "waiting", b.waiting(), 2)
+	must(t, b.put(4))
+	next(2, 3, 4)
+	must(t, b.putWithin(5, time.Hour))
+	b.stop()
+	next(5)
+	wantError(t, b.putWithin(6, time.Hour), model.CodeDraining)
+	equal(t, "batches left", len(batches), 0)
 }

@@ -87,8 +87,10 @@ func (m *Mailboxes) Open(ctx context.Context, key model.DeviceKey, family model.
 	return o, nil
 }
 
-// Ack commits an ack; see Acker.Ack.
-func (m *Mailboxes) Ack(ctx context.Context, ack Ack) (int64, error) { return m.acker.Ack(ctx, ack) }
+// Ack commits an ack; see Acker.Ack. It waits a moment for others, as a pull and a connect do not.
+func (m *Mailboxes) Ack(ctx context.Context, ack Ack) (int64, error) {
+	return m.acker.within(ctx, ack, ackLinger)
+}
 
 // Summary is what waits for a device, counted by conversation: counts first, pull
 // later.
