@@ -77,6 +77,7 @@ vuln: $(GOVULNCHECK) ## Look for known vulnerabilities; says SKIPPED when the da
 bench: $(WITHSERVERS) ## Measure sends, pushes, acks, reconnects and idle connections against MariaDB and Redis
 	go build -o $(TOOLS)/suite ./bench/cmd/suite
 	$(WITHSERVERS) -- $(TOOLS)/suite $(BENCHFLAGS)
+	$(WITHSERVERS) -- go test ./service -run='^$$' -bench='^BenchmarkWriter$$' -benchtime=100000x -count=3
 
 .PHONY: growth
 growth: ## Measure how cost grows with stored users, group size, open sockets and nodes: tables and a plot in bench-out/growth
