@@ -270,6 +270,7 @@ func (s *server) buildCore(ctx context.Context) (err error) {
 	s.writer = service.NewWriter(s.store, s.ids, audiences, clock, s.log, s.delivery.Committed)
 	s.onClose("writer", s.writer.Stop)
 	s.window = service.NewWindow(s.redis, s.installation, c.IdempotencyWindow)
+	s.window.SharedWhen(func() bool { return s.relay != nil && s.relay.HasPeers() })
 	if s.limits, err = newLimits(c, s.redis, s.installation); err != nil {
 		return err
 	}

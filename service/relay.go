@@ -188,6 +188,9 @@ func (r *RedisRelay) channel(user model.UserID) string {
 	return r.tag(r.partOf(user)) + "user:" + strconv.FormatInt(int64(user), 10)
 }
 
+// HasPeers says whether other nodes are known.
+func (r *RedisRelay) HasPeers() bool { return r.peers.Load() > 0 }
+
 // SetPeers says how many other nodes are alive; a job reads it from the leases.
 func (r *RedisRelay) SetPeers(n int) { r.peers.Store(int64(n)) }
 

@@ -17,17 +17,43 @@ import (
 // race, one goes on and the others wait for it. It saves work and is never an answer:
 // send_keys has the last word, also when Redis is gone.
 //
-// Claims are pipelined: what piled up while one round trip was under way goes in the next.
+// What this node is sending it knows itself, and while it is alone also what it has sent within the
+// window. Other nodes are asked by a key in Redis. Those claims are pipelined: what piled up while one round trip was under way goes in the next.
 type Window struct {
 	redis        redis.UniversalClient
 	length       time.Duration
 	installation string
 	queue        *batcher[*claim]
+	shared       func() bool // says whether there are other nodes
 
 	rest rest // of Redis
 
 	mu      sync.Mutex
 	flights map[windowKey]*flight // keys that are being sent by this node
+	sent    sentKeys              // while it is alone
+}
+
+// sentKeys are keys that this node has sent, for one to two windows.
+type sentKeys struct {
+	newer, older map[windowKey]struct{}
+	turned       time.Time
+}
+
+func (s *sentKeys) add(k windowKey, window time.Duration) {
+	if now := time.Now(); now.Sub(s.turned) >= window {
+		s.older, s.newer = s.newer, make(map[windowKey]struct{}, len(s.newer))
+		if now.Sub(s.turned) >= 2*window {
+			s.older = nil
+		}
+		s.turned = now
+	}
+	s.newer[k] = struct{}{}
+}
+
+func (s *sentKeys) has(k windowKey, window time.Duration) bool {
+	_, newer := s.newer[k]
+	_, older := s.older[k]
+	return (newer || older) && time.Since(s.turned) < 2*window
 }
 
 type windowKey struct {
@@ -55,10 +81,13 @@ const windowTimeout = 100 * time.Millisecond
 
 // NewWindow starts the two pipelines.
 func NewWindow(client redis.UniversalClient, installation string, length time.Duration) *Window {
-	w := &Window{redis: client, installation: installation, length: length, flights: map[windowKey]*flight{}}
+	w := &Window{redis: client, installation: installation, length: length, shared: func() bool { return true }, flights: map[windowKey]*flight{}}
 	w.queue = newBatcher(2, 256, 16_384, w.run)
 	return w
 }
+
+// SharedWhen says when there are other nodes, which is always if it is not said. Set before use.
+func (w *Window) SharedWhen(others func() bool) { w.shared = others }
 
 // Stop ends the pipelines; claims that come later are lost races with nobody.
 func (w *Window) Stop() { w.queue.stop() }
@@ -68,7 +97,7 @@ func (w *Window) Stop() { w.queue.stop() }
 // not, another send of the key was under way and has ended, or the window has
 // passed: the store knows the rest.
 func (w *Window) Enter(ctx context.Context, sender model.UserID, key string) (leave func(ok bool), won bool, err error) {
-	k := windowKey{sender, key}
+	k, alone := windowKey{sender, key}, !w.shared()
 	w.mu.Lock()
 	if f, busy := w.flights[k]; busy {
 		w.mu.Unlock()
@@ -79,12 +108,18 @@ func (w *Window) Enter(ctx context.Context, sender model.UserID, key string) (le
 			return nil, false, fmt.Errorf("waiting for the same key: %w", ctx.Err())
 		}
 	}
+	if alone && w.sent.has(k, w.length) {
+		w.mu.Unlock()
+		return nil, false, nil
+	}
 	f := &flight{done: make(chan struct{})}
 	w.flights[k] = f
 	w.mu.Unlock()
 
 	c := &claim{key: k, done: make(chan struct{})}
-	if !w.rest.ask() {
+	if alone {
+		c.won, c.err = true, errAlone
+	} else if !w.rest.ask() {
 		c.won, c.err = true, errRedisRests
 	} else if w.queue.put(c) == nil {
 		timer := time.NewTimer(windowTimeout)
@@ -109,11 +144,16 @@ func (w *Window) Enter(ctx context.Context, sender model.UserID, key string) (le
 		}
 		w.mu.Lock()
 		delete(w.flights, k)
+		if ok && alone {
+			w.sent.add(k, w.length)
+		}
 		w.mu.Unlock()
 		close(f.done)
 	}
 	return leave, c.won, nil
 }
+
+var errAlone = errors.New("there are no other nodes")
 
 var errRedisRests = errors.New("redis failed a moment ago")
 

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
@@ -129,6 +130,44 @@ func TestWindowHoldsAKey(t *testing.T) {
 			other(true)
 		}
 		return ""
+	})
+}
+
+// TestWindowAlone: a node that is alone asks nobody, and knows what it has sent within the window.
+func TestWindowAlone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := NewWindow(nil, "test", time.Second) // Redis would be a panic
+		defer w.Stop()
+		var peers bool
+		w.SharedWhen(func() bool { return peers })
+		for round := range 3 {
+			leave, won := enter(t, w, "k")
+			if !won {
+				t.Fatalf("round %d: a new key was not won", round)
+			}
+			leave(true)
+			for _, wait := range []time.Duration{0, 900 * time.Millisecond} {
+				time.Sleep(wait)
+				if leave, won, err := w.Enter(t.Context(), sender, "k"); won || leave != nil || err != nil {
+					t.Errorf("round %d: sent %s ago and won again", round, wait)
+				}
+			}
+			time.Sleep(2 * time.Second)
+		}
+		leave, _ := enter(t, w, "failed")
+		leave(false)
+		if _, won := enter(t, w, "failed"); !won {
+			t.Error("a key whose send failed was not free")
+		}
+		for i := range 10_000 { // a window each: what is remembered is bounded
+			leave, _ := enter(t, w, fmt.Sprint(i))
+			leave(true)
+			time.Sleep(time.Second)
+		}
+		if n := len(w.sent.newer) + len(w.sent.older); n > 3 {
+			t.Errorf("%d keys are remembered", n)
+		}
 	})
 }
 
