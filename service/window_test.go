@@ -148,12 +148,12 @@ func TestWindowAlone(t *testing.T) {
 			}
 			leave(true)
 			for _, wait := range []time.Duration{0, 900 * time.Millisecond} {
-				time.Sleep(wait)
+				must(t, pause(t.Context(), wait))
 				if leave, won, err := w.Enter(t.Context(), sender, "k"); won || leave != nil || err != nil {
 					t.Errorf("round %d: sent %s ago and won again", round, wait)
 				}
 			}
-			time.Sleep(2 * time.Second)
+			must(t, pause(t.Context(), 2 * time.Second))
 		}
 		leave, _ := enter(t, w, "failed")
 		leave(false)
@@ -163,7 +163,7 @@ func TestWindowAlone(t *testing.T) {
 		for i := range 10_000 { // a window each: what is remembered is bounded
 			leave, _ := enter(t, w, fmt.Sprint(i))
 			leave(true)
-			time.Sleep(time.Second)
+			must(t, pause(t.Context(), time.Second))
 		}
 		if n := len(w.sent.newer) + len(w.sent.older); n > 3 {
 			t.Errorf("%d keys are remembered", n)
