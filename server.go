@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"ackbox/api"
+	"ackbox/blob"
 	"ackbox/config"
 	"ackbox/job"
 	"ackbox/model"
@@ -63,8 +64,11 @@ type server struct {
 	acker        *service.Acker
 	window       *service.Window
 	delivery     *service.Delivery
-	presence     *service.Presence   // nil: off
-	limits       *service.Limits     // nil when they are off
+	presence     *service.Presence // nil: off
+	limits       *service.Limits   // nil when they are off
+	blobs        service.Blobs
+	s3           *blob.S3 // nil: files are in the data folder
+	files        *service.Files
 	relay        *service.RedisRelay // nil on SQLite: there is no other node
 	hub          *ws.Hub
 	api          *api.API
@@ -107,7 +111,7 @@ func newServer(ctx context.Context, c *config.Config) (s *server, err error) {
 	}
 	s.jobs = job.NewRunner(s.log, s.registry)
 	s.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	for _, build := range []func(context.Context) error{s.openStore, s.openRedis, s.buildCore, s.buildJobs, s.buildEdge} {
+	for _, build := range []func(context.Context) error{s.openStore, s.openRedis, s.openBlobs, s.buildCore, s.buildJobs, s.buildEdge} {
 		if err := build(ctx); err != nil {
 			return s, err
 		}
@@ -179,6 +183,30 @@ func (s *server) openRedis(ctx context.Context) error {
 		}
 	}
 	s.onClose("redis", func(context.Context) error { return s.redis.Close() })
+	return nil
+}
+
+// openBlobs chooses where the contents of files are.
+func (s *server) openBlobs(ctx context.Context) (err error) {
+	c := s.config
+	if c.S3Endpoint == "" {
+		if c.MySQLDSN != "" {
+			s.log.Warn("uploaded files are kept in the data folder of this node; with several nodes set ACKBOX_S3_ENDPOINT, or share the folder", "folder", c.DataDir)
+		}
+		s.blobs, err = blob.NewFolder(filepath.Join(c.DataDir, "files"))
+		return err
+	}
+	s.s3, err = blob.NewS3(blob.S3Options{Endpoint: c.S3Endpoint, Bucket: c.S3Bucket, Region: c.S3Region, AccessKey: c.S3AccessKey, SecretKey: c.S3SecretKey})
+	if err != nil {
+		return fmt.Errorf("ACKBOX_S3_ENDPOINT: %w", err)
+	}
+	s.blobs = s.s3
+	s.onClose("file store", func(context.Context) error { s.s3.Close(); return nil })
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	if err := s.s3.Ping(ctx); err != nil {
+		s.log.Warn("the file store does not answer; going on without files until it does", "error", err)
+	}
 	return nil
 }
 
@@ -302,6 +330,9 @@ func (s *server) buildParts(ctx context.Context, audiences *service.Audiences, c
 	}
 	conversations.LimitReceipts(s.config.ReceiptsMaxMembers)
 	s.delivery.OnDatabaseChanged(conversations.ForgetAll)
+	s.files = service.NewFiles(service.FileOptions{
+		Store: s.store, IDs: s.ids, Blobs: s.blobs, MaxBytes: s.config.FileMaxBytes, Quota: s.config.FileQuotaBytes, Types: s.config.TakenTypes(), Clock: clock, Log: s.log,
+	})
 	s.hub = ws.NewHub(s.config.MaxSockets, 3*s.config.Heartbeat, api.Origins(s.config.AllowedOrigins), s.log)
 	s.onClose("sockets", s.closeSockets)
 	metrics := promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{})
@@ -310,7 +341,7 @@ func (s *server) buildParts(ctx context.Context, audiences *service.Audiences, c
 		Messages:  service.NewMessages(s.store, s.ids, s.window, s.writer, audiences, conversations, s.config.RecallWindow, clock).LimitedBy(s.limits),
 		Mailboxes: service.NewMailboxes(s.store, s.acker, clock), Conversations: conversations,
 		Groups:  service.NewGroups(s.store, s.ids, s.writer, conversations, s.delivery, s.config.MailboxGroupLimit, s.config.GroupMaxMembers, clock),
-		Devices: service.NewDevices(s.store, s.auth, s.delivery, s.presence), Presence: s.presence, Delivery: s.delivery, Sockets: s.hub, Connects: service.NewGate(s.config.ConnectConcurrency),
+		Devices: service.NewDevices(s.store, s.auth, s.delivery, s.presence), Presence: s.presence, Files: s.files, Delivery: s.delivery, Sockets: s.hub, Connects: service.NewGate(s.config.ConnectConcurrency),
 		Log: s.log, AllowedOrigins: s.config.AllowedOrigins, TrustedProxies: s.config.TrustedProxies, Limits: s.limits, Version: version,
 	}
 	if s.config.AdminAddr == "" {
@@ -372,6 +403,7 @@ func (s *server) buildJobs(context.Context) error {
 		{Name: "revocations", Every: 5 * time.Second, Run: s.auth.LoadRevoked},
 		{Name: "prune-tokens", Every: 10 * time.Minute, Run: s.auth.PruneTokens},
 		job.PruneMailboxes(s.store, time.Now, s.log),
+		{Name: "remove-files", Every: 10 * time.Second, Run: s.files.RemoveDue},
 	} {
 		s.jobs.Add(j)
 	}

@@ -3,6 +3,7 @@
 package api
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -34,6 +35,7 @@ type Deps struct {
 	Groups        *service.Groups
 	Devices       *service.Devices
 	Presence      *service.Presence // nil: off
+	Files         *service.Files
 	Delivery      *service.Delivery
 	Sockets       *ws.Hub
 	Connects      *service.Gate // nil: any number at a time
@@ -92,6 +94,7 @@ func New(deps Deps) (*API, error) {
 		a.registerMutes,
 		a.registerDevices,
 		a.registerPresence,
+		a.registerFiles,
 		a.registerIDs,
 	} {
 		register(a.huma)
@@ -104,12 +107,14 @@ func New(deps Deps) (*API, error) {
 	return a, nil
 }
 
+type headKey struct{}
+
 // Handler serves everything. HEAD is answered as GET without the body, which net/http leaves out
 // (RFC 9110, section 9.3.2): monitors ask like that.
 func (a *API) Handler() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodHead && r.URL.Path != streamPath {
-			get := *r // the server decides by the method of the original
+			get := *r.WithContext(context.WithValue(r.Context(), headKey{}, true)) // the server decides by the method of the original
 			get.Method = http.MethodGet
 			r = &get
 		}

@@ -80,7 +80,7 @@ func (codeText) Schema(huma.Registry) *huma.Schema {
 // newRegistry is a schema registry that knows the types of package model.
 func newRegistry() huma.Registry {
 	r := huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
-	for _, id := range []reflect.Type{reflect.TypeFor[model.UserID](), reflect.TypeFor[model.ConversationID](), reflect.TypeFor[model.MessageID](), reflect.TypeFor[model.DeletionID]()} {
+	for _, id := range []reflect.Type{reflect.TypeFor[model.UserID](), reflect.TypeFor[model.ConversationID](), reflect.TypeFor[model.MessageID](), reflect.TypeFor[model.DeletionID](), reflect.TypeFor[model.FileID]()} {
 		r.RegisterTypeAlias(id, reflect.TypeFor[idText]())
 	}
 	r.RegisterTypeAlias(reflect.TypeFor[model.Millis](), reflect.TypeFor[timeText]())

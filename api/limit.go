@@ -19,6 +19,7 @@ var limitOf = map[string]service.Limit{
 	"make-ticket":  service.LimitTicket,
 	"search-users": service.LimitSearch,
 	"typing":       service.LimitTyping,
+	"upload-file":  service.LimitFile,
 }
 
 // takeOf takes what a call of a user costs, all at once.

@@ -75,7 +75,7 @@ type Send struct {
 	ToUserID       model.UserID         `json:"to_user_id,omitempty" doc:"For a direct message; the conversation is made on first use"`
 	ConversationID model.ConversationID `json:"conversation_id,omitempty" doc:"Instead of to_user_id"`
 	Type           string               `json:"type" enum:"text,image,file,audio,video,location,emoji,card,custom"`
-	Body           model.JSON           `json:"body" doc:"text: {\"text\": string of 1 to 10,000 characters, not blank}. image, file, audio, video: {\"url\", \"name\"?, \"mime_type\"?, \"size\"?, \"width\"?, \"height\"?, \"duration_ms\"?, \"thumbnail_url\"?}. location: {\"latitude\", \"longitude\"}. emoji, card: not empty. custom: anything. body and ext together at most 64 KiB"`
+	Body           model.JSON           `json:"body" doc:"text: {\"text\": string of 1 to 10,000 characters, not blank}. image, file, audio, video: {\"url\" or \"file_id\" of an uploaded file, \"name\"?, \"mime_type\"?, \"size\"?, \"width\"?, \"height\"?, \"duration_ms\"?, \"thumbnail_url\"?}. location: {\"latitude\", \"longitude\"}. emoji, card: not empty. custom: anything. body and ext together at most 64 KiB"`
 	Ext            model.JSON           `json:"ext,omitempty" doc:"The application's own; the server never reads it"`
 	ReplyTo        *model.MessageID     `json:"reply_to,omitempty" nullable:"true" doc:"A message of the same conversation"`
 	Mentions       model.Mentions       `json:"mentions,omitempty" doc:"In groups: members, or all"`

@@ -51,6 +51,14 @@ type Config struct {
 	DrainDelay            time.Duration `name:"drain-delay" env:"ACKBOX_DRAIN_DELAY" default:"0s" help:"At a stop, how long /readyz says 503 while requests are still taken: give a load balancer time to see it."`
 	AccessTokenTTL        time.Duration `name:"access-token-ttl" env:"ACKBOX_ACCESS_TOKEN_TTL" default:"15m" help:"Life of an access token."`
 	RefreshTokenTTL       time.Duration `name:"refresh-token-ttl" env:"ACKBOX_REFRESH_TOKEN_TTL" default:"720h" help:"Life of a refresh token."`
+	FileMaxBytes          int64         `name:"file-max-bytes" env:"ACKBOX_FILE_MAX_BYTES" default:"20971520" help:"Largest file that is taken, in bytes."`
+	FileQuotaBytes        int64         `name:"file-quota-bytes" env:"ACKBOX_FILE_QUOTA_BYTES" default:"1073741824" help:"Bytes of one user's files together, each with 4 KiB more; 0: no bound."`
+	FileTypes             []string      `name:"file-types" env:"ACKBOX_FILE_TYPES" help:"Media types of files that are taken. Empty: common ones, and application/octet-stream."`
+	S3Endpoint            string        `name:"s3-endpoint" env:"ACKBOX_S3_ENDPOINT" help:"S3-compatible store for files, e.g. https://s3.example.com. Empty: a folder in the data folder, of this node alone."`
+	S3Bucket              string        `name:"s3-bucket" env:"ACKBOX_S3_BUCKET" help:"Its bucket, which exists."`
+	S3Region              string        `name:"s3-region" env:"ACKBOX_S3_REGION" default:"us-east-1" help:"Its region."`
+	S3AccessKey           string        `name:"s3-access-key" env:"ACKBOX_S3_ACCESS_KEY" help:"Its access key."`
+	S3SecretKey           string        `name:"s3-secret-key" env:"ACKBOX_S3_SECRET_KEY" help:"Its secret key."`
 	Presence              string        `name:"presence" env:"ACKBOX_PRESENCE" default:"on" help:"on or off: whether people see who is online."`
 	RateLimit             string        `name:"rate-limit" env:"ACKBOX_RATE_LIMIT" default:"on" help:"on or off."`
 	LimitRequest          string        `name:"limit-request" env:"ACKBOX_LIMIT_REQUEST" default:"400/2s" help:"All calls with a token, by user: N/DURATION[,N/DURATION...], or off."`
@@ -61,6 +69,7 @@ type Config struct {
 	LimitTicket           string        `name:"limit-ticket" env:"ACKBOX_LIMIT_TICKET" default:"30/10s,300/10m" help:"WebSocket tickets by user."`
 	LimitSearch           string        `name:"limit-search" env:"ACKBOX_LIMIT_SEARCH" default:"30/10s,300/10m" help:"User searches by user."`
 	LimitTyping           string        `name:"limit-typing" env:"ACKBOX_LIMIT_TYPING" default:"20/10s" help:"Typing calls by user."`
+	LimitFile             string        `name:"limit-file" env:"ACKBOX_LIMIT_FILE" default:"60/1m,600/1h" help:"Uploads by user."`
 	LimitLogin            string        `name:"limit-login" env:"ACKBOX_LIMIT_LOGIN" default:"10/1m,60/1h" help:"Logins by account."`
 	LimitLoginAddress     string        `name:"limit-login-address" env:"ACKBOX_LIMIT_LOGIN_ADDRESS" default:"100/1m,1000/1h" help:"Logins by address."`
 	LimitRegister         string        `name:"limit-register" env:"ACKBOX_LIMIT_REGISTER" default:"10/1m,60/1h" help:"Registrations by account name."`
@@ -143,6 +152,7 @@ func (c *Config) Check() error {
 	if c.ReceiptsMaxMembers < 0 {
 		bad("ACKBOX_RECEIPTS_MAX_MEMBERS", "is %d, want 0 or more", c.ReceiptsMaxMembers)
 	}
+	c.checkFiles(bad)
 	if c.RedisSharded != "auto" && c.RedisSharded != "on" && c.RedisSharded != "off" {
 		bad("ACKBOX_REDIS_SHARDED", "is %q, want auto, on or off", c.RedisSharded)
 	}

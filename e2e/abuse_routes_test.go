@@ -102,6 +102,7 @@ var reaches = map[string][]reach{
 	"GET /v1/conversations":   {},
 	"GET /v1/devices":         {},
 	"GET /v1/mailbox":         {},
+	"POST /v1/files":          {}, // names nothing; see the files of the suite
 
 	"GET /v1/users/presence":               {{query: "user_ids=$mate", of: []string{"mate"}, as: outside(alike)}}, // left out
 	"GET /v1/users/{user_id}":              {{path: map[string]string{"user_id": absent}, as: outside(unseen)}},   // accounts are public
@@ -133,7 +134,15 @@ var reaches = map[string][]reach{
 	"PUT /v1/groups/{group_id}/members/{user_id}/role": append(onMember(`{"role":"member"}`), reach{path: map[string]string{"user_id": "$self"}, body: `{"role":"owner"}`, as: staffOnly()}),
 	"PUT /v1/groups/{group_id}/members/{user_id}/mute": append(onMember(`{"seconds":60}`), reach{path: map[string]string{"user_id": "$self"}, body: `{"seconds":0}`, as: staffOnly()}),
 
+	"GET /v1/files/{file_id}": {
+		{of: []string{"file"}, as: outside(unseen)},
+		{path: map[string]string{"file_id": "$prefile"}, of: []string{"prefile"}, as: outside(unseen)},
+		{path: map[string]string{"file_id": "$ownfile"}, of: []string{"ownfile"}, as: map[string]verdict{"stranger": unseen, "former": unseen, "member": unseen}},
+	},
+
 	"POST /v1/messages": {
+		{body: `{"client_msg_id":"$fresh","to_user_id":"$user","type":"file","body":{"file_id":"$file"}}`, of: []string{"file"}, as: outside(unseen)},
+		{body: `{"client_msg_id":"$fresh","conversation_id":"$group","type":"file","body":{"file_id":"$ownfile"}}`, of: []string{"ownfile"}, as: map[string]verdict{"member": unseen}},
 		{body: `{` + draft + `,"conversation_id":"$group"}`, of: []string{"group"}, as: outside(unseen)},
 		{body: `{` + draft + `,"conversation_id":"$direct"}`, of: []string{"direct"}, as: outside(unseen)},
 		{body: `{` + draft + `,"to_user_id":"$user","reply_to":"$message"}`, of: []string{"message"}, as: outside(alike)},
@@ -179,11 +188,15 @@ func newScene(t *testing.T, s *system) *scene {
 	w := &scene{system: s, owner: people[0], member: people[1], mate: people[2], former: people[3], stranger: people[4], outsider: people[5]}
 	group := w.owner.group(w.member, w.mate, w.former)
 	early := w.owner.say(group, "while former was here")
+	earlyFile := w.owner.upload("early.bin", "application/octet-stream", []byte("while former was here"))
+	w.owner.sendFile(group, earlyFile)
 	if err := w.owner.RemoveMember(within(t, patience), group, w.former.id()); err != nil {
 		t.Fatal(err)
 	}
 	key := uuid.NewString()
 	late := w.owner.sendDraft(client.Draft{ClientMsgID: key, ConversationID: group, Type: "text", Body: map[string]any{"text": "after former had left"}})
+	file, unsent := w.owner.upload("late.bin", "application/octet-stream", []byte("after former had left")), w.owner.upload("unsent.bin", "application/octet-stream", []byte("for nobody yet"))
+	w.owner.sendFile(group, file)
 	whisper := w.member.send(w.owner, "between us")
 	w.stranger.send(w.outsider, "elsewhere") // so that a seq 1 is theirs
 	w.owner.ack("owners-laptop", 2, 2)
@@ -191,6 +204,7 @@ func newScene(t *testing.T, s *system) *scene {
 		"user": string(w.owner.id()), "mate": string(w.mate.id()), "outsider": string(w.outsider.id()), "group": string(group),
 		"direct": string(whisper.Message.ConversationID), "message": string(late.Message.MessageID), "early": string(early.Message.MessageID),
 		"whisper": string(whisper.Message.MessageID), "device": "owners-laptop", "position": "3", "key": key,
+		"file": file.FileID, "prefile": earlyFile.FileID, "ownfile": unsent.FileID,
 	}
 	return w
 }
@@ -236,7 +250,7 @@ func (w *scene) fill(text string, who *actor, missing []string) string {
 var pathParameter = regexp.MustCompile(`\{([^}]+)\}`)
 
 // ownName is the object that a path parameter names unless told otherwise.
-var ownName = map[string]string{"user_id": "$user", "group_id": "$group", "conversation_id": "$group", "message_id": "$message", "device_id": "$device"}
+var ownName = map[string]string{"user_id": "$user", "group_id": "$group", "conversation_id": "$group", "message_id": "$message", "device_id": "$device", "file_id": "$file"}
 
 // request is a reach for real objects, or for ones that do not exist.
 func (w *scene) request(t *testing.T, call string, r reach, who *actor, missing []string) client.Request {

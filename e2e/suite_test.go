@@ -97,6 +97,14 @@ var behaviours = []behaviour{
 	{"quotes", quotes},
 	{"quotes and a repeated push", quoteRepeatedPush},
 
+	{"files of a message", filesOfMessage},
+	{"files in parts", fileParts},
+	{"refused files", refusedFiles},
+	{"names of files", fileNames},
+	{"forwarded files", forwardedFiles},
+	{"a recalled file", recalledFile},
+	{"bad messages with files", badFileMessages},
+
 	{"bad sends", badSends},
 	{"bad bodies", badBodies},
 	{"bad content types", badContentTypes},
@@ -130,6 +138,10 @@ var ownServerBehaviours = []struct {
 	{"device limit", deviceLimit},
 	{"presence in a log group", presenceInLog},
 	{"presence off", presenceOff},
+	{"file bounds", fileBounds},
+	{"a kill in an upload", killedUpload},
+	{"a slow upload", slowUpload},
+	{"files in S3", filesInS3},
 }
 
 func TestEmbedded(t *testing.T) { runOn(t, embedded) }

@@ -140,6 +140,9 @@ func (s *Store) Recall(ctx context.Context, m *Message, now Millis) error {
 	if err := s.deleteMentions(ctx, m); err != nil {
 		return err
 	}
+	if err := s.deleteFileRef(ctx, m, now); err != nil {
+		return err
+	}
 	if err := s.write(ctx).Exec("UPDATE messages SET body = '{}', ext = '{}', mentions = '', recalled_at = ? WHERE id = ?", now, m.ID).Error; err != nil {
 		return fmt.Errorf("recall message: %w", err)
 	}

@@ -292,7 +292,7 @@ func scanAll[T any](rows *sql.Rows, scan func(*sql.Rows) (T, error)) (list []T, 
 }
 
 // InsertMessages appends messages whose places in the order were taken in this same
-// transaction, with whom they mention and their rows in mailboxes.
+// transaction, with whom they mention, the files that they name (LockFiles) and their rows in mailboxes.
 func (s *Store) InsertMessages(ctx context.Context, list []*Message, entries []Entry) error {
 	var steps []*step
 	for part := range slices.Chunk(list, s.rows(rowsPerStatement)) {
@@ -311,7 +311,7 @@ func (s *Store) InsertMessages(ctx context.Context, list []*Message, entries []E
 		}
 		steps = append(steps, q)
 	}
-	steps = append(append(steps, s.insertMentions(list)...), s.insertEntries(entries)...)
+	steps = append(append(append(steps, s.insertMentions(list)...), s.insertFileRefs(list)...), s.insertEntries(entries)...)
 	return s.run(ctx, steps...)
 }
 

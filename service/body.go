@@ -189,8 +189,16 @@ func seen(r rune) bool {
 }
 
 func checkMedia(fields map[string]any) error {
-	if err := checkURL(fields, "url"); err != nil {
-		return err
+	file, named := fields["file_id"]
+	if text, ok := file.(string); named {
+		if _, err := model.ParseID[model.FileID](text); !ok || err != nil {
+			return model.Invalid("body.body.file_id", "want an id: a string of decimal digits", nil)
+		}
+	}
+	if _, there := fields["url"]; there || !named {
+		if err := checkURL(fields, "url"); err != nil {
+			return err
+		}
 	}
 	if _, there := fields["thumbnail_url"]; there {
 		if err := checkURL(fields, "thumbnail_url"); err != nil {

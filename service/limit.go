@@ -28,6 +28,7 @@ const (
 	LimitTicket           Limit = "ticket"            // by user
 	LimitSearch           Limit = "search"            // by user
 	LimitTyping           Limit = "typing"            // by user
+	LimitFile             Limit = "file"              // uploads, by user
 	LimitLogin            Limit = "login"             // by account, whether it exists or not
 	LimitLoginAddress     Limit = "login_address"     // by address
 	LimitRegister         Limit = "register"          // by account
@@ -44,7 +45,7 @@ var limitWords = map[Limit]struct {
 }{
 	LimitRequest: {"requests", "user", false}, LimitSend: {"sends", "user", false}, LimitSendAddress: {"sends", "address", false},
 	LimitSendConversation: {"sends", "conversation", false}, LimitGroup: {"new groups", "user", true}, LimitTicket: {"tickets", "user", true},
-	LimitSearch: {"searches", "user", false}, LimitTyping: {"typing calls", "user", false},
+	LimitSearch: {"searches", "user", false}, LimitTyping: {"typing calls", "user", false}, LimitFile: {"uploads", "user", true},
 	LimitLogin: {"logins", "account", true}, LimitLoginAddress: {"logins", "address", true},
 	LimitRegister: {"registrations", "account", true}, LimitRegisterAddress: {"registrations", "address", true}, LimitRefreshAddress: {"refreshes", "address", false},
 }

@@ -79,7 +79,11 @@ func (m *Messages) send(ctx context.Context, d Draft) (sent Sent, err error) {
 		return Sent{}, err
 	}
 	hash := contentHash(msg)
-	if refusal := m.refusal(audience, d); refusal != nil {
+	refusal := m.refusal(audience, d)
+	if refusal == nil {
+		refusal = m.mayName(ctx, msg)
+	}
+	if refusal != nil {
 		// What was accepted before a block stays accepted: its repeat gets its answer.
 		if sent, err := m.earlier(ctx, d, hash, 0); model.CodeOf(err) != model.CodeNotFound {
 			return sent, err

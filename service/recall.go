@@ -27,7 +27,12 @@ func (m *Messages) Recall(ctx context.Context, me model.UserID, id model.Message
 		ConversationID: target.ConversationID, SenderID: me, Type: model.TypeRecall, ReplyTo: id, Ext: "{}",
 		Body: model.JSON(fmt.Sprintf(`{"message_id":"%d","conversation_seq":%d}`, target.ID, target.ConversationSeq)),
 	}
-	_, err = m.writer.Change(ctx, msg, func(tx *model.Store, c *model.Conversation) error {
+	seen := target
+	first := func(tx *model.Store) error {
+		_, err := tx.LockFiles(ctx, []*model.Message{seen}) // a transaction's files come before its conversations
+		return err
+	}
+	_, err = m.writer.change(ctx, msg, first, func(tx *model.Store, c *model.Conversation) error {
 		// Read again under the conversation's lock: membership, role and message.
 		if target, err = tx.MessageByID(ctx, id); err != nil {
 			return err

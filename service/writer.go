@@ -37,7 +37,7 @@ type Committed struct {
 }
 
 // Writer is the group commit: it puts what has piled up into one transaction, with
-// multi-row statements in one order of locks (send_keys, conversations, mailbox heads,
+// multi-row statements in one order of locks (files, send_keys, conversations, mailbox heads,
 // each sorted), and answers each send when that transaction is durable.
 //
 // Order promised: conversation_seq and each mailbox's seq are contiguous and commit
@@ -302,12 +302,22 @@ func (w *Writer) transact(ctx context.Context, batch []*send) error {
 		return cmp.Or(cmp.Compare(a.SenderID, b.SenderID), cmp.Compare(a.ClientMsgID, b.ClientMsgID))
 	})
 	if !slices.ContainsFunc(batch, func(s *send) bool { return len(s.attempts) > 0 }) {
-		err := w.store.Pipelined(ctx, func(tx *model.Store) error { return w.placeNew(ctx, tx, batch, keys, now) })
+		err := w.store.Pipelined(ctx, func(tx *model.Store) error {
+			without, err := lockFiles(ctx, tx, batch)
+			if err != nil {
+				return err
+			}
+			return w.placeNew(ctx, tx, batch, keys, without, now)
+		})
 		if !errors.Is(err, model.ErrKeyTaken) && !errors.Is(err, errOldAudience) {
 			return err
 		}
 	}
 	err := w.store.Pipelined(ctx, func(tx *model.Store) error {
+		without, err := lockFiles(ctx, tx, batch)
+		if err != nil {
+			return err
+		}
 		owners, err := tx.ClaimSendKeys(ctx, keys, now)
 		if err != nil {
 			return err
@@ -328,7 +338,7 @@ func (w *Writer) transact(ctx context.Context, batch []*send) error {
 		if len(fresh) == 0 {
 			return nil
 		}
-		return w.place(ctx, tx, fresh, now)
+		return w.place(ctx, tx, fresh, without, now)
 	})
 	if err != nil {
 		return fmt.Errorf("write batch: %w", err)
@@ -336,11 +346,34 @@ func (w *Writer) transact(ctx context.Context, batch []*send) error {
 	return nil
 }
 
+// lockFiles keeps the files that messages name, and answers the messages whose file is gone. It is the first of a
+// transaction's locks, and no statement when there are no files.
+func lockFiles(ctx context.Context, tx *model.Store, batch []*send) (without map[*model.Message]bool, err error) {
+	var naming []*model.Message
+	for _, s := range batch {
+		if s.msg.FileNamed() != 0 {
+			naming = append(naming, s.msg)
+		}
+	}
+	if len(naming) == 0 {
+		return nil, nil //nolint:nilnil // none is without its file
+	}
+	return tx.LockFiles(ctx, naming)
+}
+
+// mayPlace is why a message is refused under the locks, or nil.
+func mayPlace(s *send, without map[*model.Message]bool, now model.Millis) error {
+	if without[s.msg] {
+		return model.NotFound("file")
+	}
+	return s.audience.MaySend(s.msg.SenderID, now)
+}
+
 var errOldAudience = errors.New("the members of a conversation have changed")
 
 // placeNew is the whole transaction for the usual batch: keys that nobody has used, into conversations whose members are
 // still those that were known. Else it is ErrKeyTaken or errOldAudience, and transact goes step by step.
-func (w *Writer) placeNew(ctx context.Context, tx *model.Store, batch []*send, keys []model.SendKey, now model.Millis) error {
+func (w *Writer) placeNew(ctx context.Context, tx *model.Store, batch []*send, keys []model.SendKey, without map[*model.Message]bool, now model.Millis) error {
 	conversations, users := countConversations(batch), countMailboxes(batch)
 	heads, mailboxes, err := tx.TakePlaces(ctx, keys, conversations, users, now)
 	if err != nil {
@@ -352,7 +385,7 @@ func (w *Writer) placeNew(ctx context.Context, tx *model.Store, batch []*send, k
 		if s.audience.Version != heads[s.msg.ConversationID].MembersVersion {
 			return errOldAudience
 		}
-		if err := s.audience.MaySend(s.msg.SenderID, now); err != nil {
+		if err := mayPlace(s, without, now); err != nil {
 			refused[s] = err
 		}
 	}
@@ -363,7 +396,7 @@ func (w *Writer) placeNew(ctx context.Context, tx *model.Store, batch []*send, k
 }
 
 // place gives the messages their seqs and inserts them.
-func (w *Writer) place(ctx context.Context, tx *model.Store, fresh []*send, now model.Millis) error {
+func (w *Writer) place(ctx context.Context, tx *model.Store, fresh []*send, without map[*model.Message]bool, now model.Millis) error {
 	conversations := countConversations(fresh)
 	heads, err := tx.AdvanceConversations(ctx, conversations, now)
 	if err != nil {
@@ -384,7 +417,7 @@ func (w *Writer) place(ctx context.Context, tx *model.Store, fresh []*send, now 
 				}
 			}
 		}
-		if err := s.audience.MaySend(s.msg.SenderID, now); err != nil {
+		if err := mayPlace(s, without, now); err != nil {
 			refused[s] = err
 		}
 	}

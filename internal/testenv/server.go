@@ -67,6 +67,9 @@ func newServer(tb testing.TB, bin string, env []string) *Server {
 	return s
 }
 
+// Dir is the data folder that it has unless env names another.
+func (s *Server) Dir() string { return filepath.Join(s.dir, "data") }
+
 // Pid is the process id of the running server.
 func (s *Server) Pid() int { return s.process.Pid() }
 
