@@ -283,9 +283,10 @@ func (s *Session) ack(upTo int64, single []int64) (settled []int64, pump bool) {
 }
 
 // resume opens a session that was behind and has caught up, once the socket has taken
-// enough of what waits for it, and answers whether it did. The caller holds the lock.
+// enough of what waits for it, and answers whether it did. (When the socket holds nothing, no
+// Written comes to ask again: what waits then is corked.) The caller holds the lock.
 func (s *Session) resume() bool {
-	if s.state != stateBehind || s.acked < s.resumeAt || len(s.outbox) >= maxUnacked {
+	if s.state != stateBehind || s.acked < s.resumeAt || (s.buffered > 0 && len(s.outbox) >= maxUnacked) {
 		return false
 	}
 	s.state = stateOpening
