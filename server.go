@@ -316,6 +316,10 @@ func (s *server) learnBan(user model.UserID, banned bool) {
 	s.auth.Unbanned(user)
 }
 
+// silence is after how long a socket from which nothing comes is gone: three heartbeats. Pings are sent by
+// a job that runs once a second and may wait for the database, so it is never less than 15 s.
+func silence(heartbeat time.Duration) time.Duration { return max(3*heartbeat, 15*time.Second) }
+
 // buildParts wires what the edge calls.
 func (s *server) buildParts(ctx context.Context, audiences *service.Audiences, clock func() time.Time) error {
 	users := service.NewUsers(s.store, s.auth)
@@ -333,7 +337,7 @@ func (s *server) buildParts(ctx context.Context, audiences *service.Audiences, c
 	s.files = service.NewFiles(service.FileOptions{
 		Store: s.store, IDs: s.ids, Blobs: s.blobs, MaxBytes: s.config.FileMaxBytes, Quota: s.config.FileQuotaBytes, Types: s.config.TakenTypes(), Clock: clock, Log: s.log,
 	})
-	s.hub = ws.NewHub(s.config.MaxSockets, 3*s.config.Heartbeat, api.Origins(s.config.AllowedOrigins), s.log)
+	s.hub = ws.NewHub(s.config.MaxSockets, silence(s.config.Heartbeat), api.Origins(s.config.AllowedOrigins), s.log)
 	s.onClose("sockets", s.closeSockets)
 	metrics := promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{})
 	deps := api.Deps{

@@ -76,6 +76,8 @@ func (d *Delivery) Tick(ctx context.Context) error {
 			s.close(CloseSlow, "too slow to read", 0)
 		}
 	})
+	ctx, cancel := context.WithTimeout(ctx, touchPatience)
+	defer cancel()
 	for part := range slices.Chunk(seen, 500) {
 		if err := d.store.TouchDevices(ctx, part, model.MillisOf(now)); err != nil {
 			return err
@@ -86,6 +88,10 @@ func (d *Delivery) Tick(ctx context.Context) error {
 
 // touchInterval is how often a connected device's last_seen_at is written.
 const touchInterval = time.Hour
+
+// touchPatience is how long Tick waits for the database for that: sockets whose pings do not come are
+// taken for gone.
+const touchPatience = 2 * time.Second
 
 // Sweep compares the mailboxes of this node's users with what was sent to them and
 // repairs: a lost relay event, a crash between commit and push, an evicted push, an
