@@ -82,6 +82,18 @@ func (c *Conn) answer(op byte, payload []byte) error {
 	return w.control(appendFrame(make([]byte, 0, 2+len(payload)), op, payload))
 }
 
+// ended waits for the orderly end, if there is one, and the flush that makes it.
+func (c *Conn) ended() {
+	w := &c.wire
+	w.mu.Lock()
+	flushed := w.flushed
+	waits := w.ending && w.flushing && c.owner != nil
+	w.mu.Unlock()
+	if waits {
+		<-flushed
+	}
+}
+
 // cut ends the connection with whatever waits.
 func (c *Conn) cut() {
 	c.wire.mu.Lock()
@@ -99,9 +111,10 @@ type wire struct {
 
 	upgraded atomic.Bool // gorilla writes and closes no more
 	mu       sync.Mutex
-	closed   bool // nothing more is taken
-	ending   bool // closed in order: the connection ends when everything is written
-	flushing bool // flush is at work: all frames go through the queue
+	closed   bool          // nothing more is taken
+	ending   bool          // closed in order: the connection ends when everything is written
+	flushing bool          // flush is at work: all frames go through the queue
+	flushed  chan struct{} // closed when it has ended
 	queue    []queued
 
 	rest       []byte // what the kernel left of a write
@@ -219,10 +232,13 @@ func (w *wire) enqueue(frames [][]byte) {
 }
 
 func (w *wire) startFlush() {
-	if !w.flushing && w.conn.owner != nil {
+	if w.flushing {
+		return
+	}
+	w.flushing, w.flushed = true, make(chan struct{})
+	if w.conn.owner != nil {
 		w.hub.done.Go(w.flush)
 	}
-	w.flushing = true
 }
 
 // joined says who is told of what was written from now on.
@@ -280,6 +296,7 @@ func (w *wire) flush() {
 		w.mu.Lock()
 		if len(w.rest) == 0 && len(w.queue) == 0 {
 			w.flushing, w.queue = false, nil
+			close(w.flushed)
 			if w.ending {
 				w.cut()
 			} else if err := w.Conn.SetWriteDeadline(time.Time{}); err != nil { // of the tries to come
@@ -298,6 +315,7 @@ func (w *wire) flush() {
 		if err != nil {
 			w.mu.Lock()
 			w.flushing = false
+			close(w.flushed)
 			w.cut()
 			w.mu.Unlock()
 			return

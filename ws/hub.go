@@ -89,10 +89,11 @@ func NewHub(limit int, silence time.Duration, checkOrigin func(*http.Request) bo
 		switch {
 		case errors.Is(err, websocket.ErrReadLimit):
 			connOf(s).Close(nil, closeTooBig, "")
-		case errors.As(err, &closed), errors.As(err, &broken), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed):
+		case errors.As(err, &closed), errors.As(err, &broken), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed), errors.Is(err, websocket.ErrCloseSent):
 		default: // gorilla has no type for what breaks the protocol
 			connOf(s).Close(nil, closeProtocolError, strings.TrimPrefix(err.Error(), "websocket: "))
 		}
+		connOf(s).ended() // the reader goes now, and the connection with it
 	})
 	return h
 }
@@ -109,7 +110,8 @@ func endPump(s *melody.Session) {
 	c.wire.upgraded.Store(true)
 	s.WebsocketConnection().SetPingHandler(func(data string) error { return c.answer(opPong, []byte(data)) })
 	s.WebsocketConnection().SetCloseHandler(func(code int, _ string) error {
-		return c.answer(opClose, websocket.FormatCloseMessage(code, ""))
+		c.Close(nil, code, "")
+		return nil
 	})
 }
 
