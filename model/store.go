@@ -45,7 +45,7 @@ const (
 type Options struct {
 	MySQLDSN   string // go-sql-driver form
 	SQLitePath string
-	MaxConns   int // pool size on MySQL; 0 means 32
+	MaxConns   int // pool size on MySQL; 0 means 32. The hot transactions have pipelineConns more
 	Log        *slog.Logger
 }
 

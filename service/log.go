@@ -198,6 +198,7 @@ func (f *logFanOut) pushReady(ctx context.Context) {
 			}
 		}
 		f.ready = others
+		slices.SortFunc(together, func(a, b logMessage) int { return int(a.seq - b.seq) })
 		f.push(ctx, together)
 	}
 }

@@ -72,7 +72,7 @@ func (s sessionState) String() string {
 }
 
 // Session is one device's connection on this node and what has been pushed to it.
-// Its lock is held for bookkeeping only, never across I/O.
+// Its lock is held for bookkeeping and for writes that do not wait, never across anything that waits.
 type Session struct {
 	Key          model.DeviceKey
 	ConnectionID string

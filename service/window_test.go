@@ -153,7 +153,7 @@ func TestWindowAlone(t *testing.T) {
 					t.Errorf("round %d: sent %s ago and won again", round, wait)
 				}
 			}
-			must(t, pause(t.Context(), 2 * time.Second))
+			must(t, pause(t.Context(), 2*time.Second))
 		}
 		leave, _ := enter(t, w, "failed")
 		leave(false)

@@ -149,8 +149,12 @@ func appendFrame(b []byte, op byte, payload []byte) []byte {
 	return append(b, payload...)
 }
 
-// writeSize is about how much goes into one write.
-const writeSize = 64 << 10
+// writeSize is about how much goes into one write that does not wait, and flushSize into one that does:
+// a slow reader is seen to read when one of those has been written.
+const (
+	writeSize = 64 << 10
+	flushSize = 16 << 10
+)
 
 // attempt is one try to write without waiting.
 type attempt struct {
@@ -331,7 +335,7 @@ func (w *wire) collect(b []byte) (collected []byte, frames int) {
 	b, frames = append(b, w.rest...), w.restFrames
 	w.rest, w.restFrames = nil, 0
 	n := 0
-	for n < len(w.queue) && (len(b) == 0 || len(b)+len(w.queue[n].data) < writeSize) {
+	for n < len(w.queue) && (len(b) == 0 || len(b)+len(w.queue[n].data) < flushSize) {
 		if q := w.queue[n]; q.control {
 			b = append(b, q.data...)
 		} else {
