@@ -3,13 +3,13 @@ import type { Clock } from './clock.js';
 import type { ApiError, SendError } from './problem.js';
 import type {
   Conversation,
-  Me,
   MemberPosition,
   Mentions,
   Message,
   PresenceFrame,
   SendType,
   TypingFrame,
+  User,
 } from './object.js';
 import type { paths } from './schema.gen.js';
 import type { Store } from './store.js';
@@ -91,7 +91,7 @@ export type SignedOutReason = 'none' | 'logout' | 'ended' | 'reused' | 'banned';
 
 /** Who is signed in. */
 export interface Session {
-  readonly user: Me | Omit<Me, 'direct_messages'>;
+  readonly user: User;
   readonly deviceID: string;
 }
 
@@ -137,7 +137,7 @@ export interface SentStatus {
 export interface SentMessage extends Observable<SentStatus> {
   /** The idempotency key: the message is one message, however often it is resent, also after a reload. */
   readonly clientMsgID: string;
-  /** Resolves with the stored message. Rejects with a SendError when it is not sent; a later resend is seen in the state, and in {@link Client.resend}'s promise. Its rejection needs no handler. */
+  /** Resolves with the stored message. Rejects with a NotSentError when it is not sent; a later resend is seen in the state, and in {@link Client.resend}'s promise. Its rejection needs no handler. */
   readonly sent: Promise<Message>;
   /** Tries a failed message again, with the same key. */
   resend(): Promise<Message>;
@@ -281,7 +281,7 @@ export interface Client {
 
   /** Puts a message into the outbox and sends it; sends of one conversation go one after the other, in this order. Returns once it is stored on the device. Throws if it cannot be stored there. */
   send(draft: Draft): Promise<SentMessage>;
-  /** Follows a message of mine by its key. */
+  /** Follows a message of mine by its key: one that is in the outbox, or was sent since this page was opened. Of any other, `sent` rejects with `unknown`. */
   sentMessage(clientMsgID: string): SentMessage;
   resend(clientMsgID: string): Promise<Message>;
   discard(clientMsgID: string): Promise<void>;
@@ -300,7 +300,7 @@ export interface Client {
   /** A message of mine: how far it is, from what receipts() knows. */
   progress(message: Message): Progress | null;
 
-  /** Moves my read position forward, here at once and at the server as soon as it can be reached. */
+  /** Moves my read position forward, here at once and at the server as soon as it can be reached. Throws ApiError if the device does not know the conversation, and cannot ask. */
   read(conversationID: string, upTo: number): Promise<void>;
   /** Tells the others that I am writing; call it at each key: it tells every 3 s at most, and its failure is no error. */
   typing(conversationID: string): void;

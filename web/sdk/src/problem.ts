@@ -26,12 +26,43 @@ export class ApiError extends Error {
 
 /** Why a message is not sent. It can be kept and passed between tabs. */
 export interface SendError {
-  /** The server's code; `no_answer` if none came in time (it may have been sent); `interrupted` if the page went away; `lost` if the server had it and lost it. */
-  readonly code: ErrorCode | 'no_answer' | 'interrupted' | 'lost';
+  /** The server's code; `no_answer` if none came in time (it may have been sent); `interrupted` if the page went away; `lost` if the server had it and lost it; `signed_out`; `discarded`; `unknown` if the outbox does not have it. */
+  readonly code: ErrorCode | 'no_answer' | 'interrupted' | 'lost' | 'signed_out' | 'discarded' | 'unknown';
   /** 0 without an answer. */
   readonly status: number;
   /** For people who look for the cause; not translated. */
   readonly detail: string;
   /** Sending it again, as it is, can help. */
   readonly retryable: boolean;
+}
+
+/** Thrown when a message is not sent. */
+export class NotSentError extends Error {
+  override readonly name = 'NotSentError';
+  readonly reason: SendError;
+
+  constructor(reason: SendError) {
+    super(`not sent: ${reason.detail}`);
+    this.reason = reason;
+  }
+}
+
+/** Reads the error of an answer that is no success. */
+export function apiError(response: Response, body: unknown): ApiError {
+  return new ApiError(response.status, isProblem(body) ? body : null, retryAfter(response));
+}
+
+/** Any failure of a call as an ApiError. */
+export function asApiError(error: unknown): ApiError {
+  return error instanceof ApiError ? error : new ApiError(0, null, null, error);
+}
+
+function isProblem(body: unknown): body is Problem {
+  return typeof body === 'object' && body !== null && 'code' in body && typeof body.code === 'string';
+}
+
+/** Retry-After in ms; the server gives seconds. */
+function retryAfter(response: Response): number | null {
+  const seconds = Number(response.headers.get('Retry-After') ?? 'none');
+  return Number.isFinite(seconds) && seconds >= 0 ? seconds * 1000 : null;
 }

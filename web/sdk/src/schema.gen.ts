@@ -1470,7 +1470,7 @@ export interface components {
              * Format: int64
              * @default 50
              */
-            limit: number;
+            limit?: number;
         };
         Synced: {
             /** @enum {string} */

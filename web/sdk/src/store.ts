@@ -11,7 +11,7 @@ export interface Tables {
   replies: { key: [messageID: string, seq: number]; value: string };
   /** The stretches of a conversation that are held without holes, and the log position. */
   holdings: { key: string; value: Holding };
-  conversations: { key: string; value: Conversation };
+  conversations: { key: string; value: ConversationRow };
   /** Positions of the members by conversation: user_id to [delivered_seq, read_seq]. */
   receipts: { key: string; value: Record<string, [delivered: number, read: number]> };
   /** The newest mailbox entries by seq: what is checked when a position is lost. */
@@ -27,6 +27,15 @@ export interface Holding {
   readonly ranges: readonly (readonly [number, number])[];
   /** Of a log conversation: up to where it is held and acked. */
   readonly log?: number;
+}
+
+/** A conversation as the server has told it, with what has happened since. */
+export interface ConversationRow {
+  readonly conversation: Conversation;
+  /** Up to this conversation_seq messages are in `unread`. */
+  readonly counted: number;
+  /** A read position that the server has not confirmed yet. */
+  readonly reading?: number;
 }
 
 export interface OutboxRow extends OutboxItem {

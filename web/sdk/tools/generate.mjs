@@ -24,7 +24,7 @@ export async function generate({ rest, push }) {
     }
     schemas[name] = schema;
   }
-  const ast = await openapiTS({ ...rest, components: { ...rest.components, schemas } }, { alphabetize: true });
+  const ast = await openapiTS({ ...rest, components: { ...rest.components, schemas } }, { alphabetize: true, defaultNonNullable: false });
   const frames = Object.values(push.components.messages)
     .map((message) => message.payload.$ref.split('/').at(-1))
     .sort();
