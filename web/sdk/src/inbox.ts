@@ -250,8 +250,9 @@ export class Inbox {
 
   /** Pulls what is after the position; that acks the position. */
   async #pullPage(): Promise<void> {
+    const sends = await this.#options.ledger.sends();
     const page = await this.#sync(this.#position ?? { seq: 0, id: null });
-    if (page) await this.#takePage(page);
+    if (page) await this.#takePage(page, sends);
   }
 
   /** Asks for what is after a position. null: the server says that it is lost. */
@@ -268,7 +269,7 @@ export class Inbox {
     }
   }
 
-  async #takePage(page: MailboxPage): Promise<void> {
+  async #takePage(page: MailboxPage, sends: number): Promise<void> {
     this.#goal = page.head;
     const first = page.entries[0];
     if (first && first.seq > (this.#position?.seq ?? 0) + 1) {
@@ -279,7 +280,7 @@ export class Inbox {
     await this.#apply(page.entries);
     if (page.has_more) return;
     this.#pull = false;
-    const beyond = await this.#options.ledger.endsAt(page.head);
+    const beyond = await this.#options.ledger.endsAt(page.head, sends);
     if (!this.#stepped && !beyond) return;
     this.#stepped = false;
     this.#options.hub.publish('reset', { position: this.#position?.seq ?? 0 });
@@ -296,6 +297,7 @@ export class Inbox {
   /** Looks for the last entry that the server still has, in steps that double, and pulls from there. */
   async #stepBack(seq: number): Promise<void> {
     const entry = seq > 0 ? await this.#options.ledger.entryBefore(seq) : null;
+    const sends = await this.#options.ledger.sends();
     const page = await this.#sync(entry ?? { seq: 0, id: null });
     if (!page && entry) {
       this.#doubt = entry.seq - this.#stride;
@@ -309,7 +311,7 @@ export class Inbox {
     const start = entry ?? { seq: Math.max(0, page.floor - 1), id: null };
     this.#position = start;
     await this.#options.ledger.setPosition(start);
-    await this.#takePage(page);
+    await this.#takePage(page, sends);
   }
 
   /** Pulls a page of a log conversation, after what is held of it. */

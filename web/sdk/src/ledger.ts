@@ -2,7 +2,7 @@ import type { ClientEvents } from './api.js';
 import { hold, nothingHeld, release, topOf } from './holding.js';
 import type { Hub } from './hub.js';
 import type { Conversation, MemberPosition, Message } from './object.js';
-import type { ConversationRow, Holding, OutboxRow, Store, Table, Transaction } from './store.js';
+import type { ConversationRow, Holding, OutboxRow, Store, Table, Tables, Transaction } from './store.js';
 
 /** How many of the newest mailbox entries, and of the feed, are remembered. */
 export const kept = 10_000;
@@ -99,7 +99,7 @@ export class Ledger {
           }
           // After a step back there is a trail ahead: the same id says that nothing was lost here.
           if (trail && trail.id !== message.message_id) await this.#truncate(tx, tell, seq);
-          again = trail?.id === message.message_id;
+          again = trail?.id === message.message_id && trail.sent === undefined;
           tx.put('trail', seq, { id: message.message_id, conversation, seq: place });
           tx.deleteRange('trail', undefined, seq - kept);
           position = { seq, id: message.message_id };
@@ -149,13 +149,18 @@ export class Ledger {
     });
   }
 
-  /** The mailbox ends at head: what the device holds beyond it, the server has lost. Answers whether there was anything. */
-  async endsAt(head: number): Promise<boolean> {
+  /** How many sends were answered: what is answered from now on may be beyond the head that a pull tells. */
+  async sends(): Promise<number> {
+    return ((await this.#store.read(['meta'], (tx) => tx.get('meta', 'sends'))) as number | undefined) ?? 0;
+  }
+
+  /** The mailbox ended at head when `sends` sends were answered: what the device held beyond it, the server has lost. Answers whether there was anything. */
+  async endsAt(head: number, sends: number): Promise<boolean> {
     return this.#write(applyTables, async (tx, tell) => {
-      const beyond = await tx.range('trail', { from: head + 1, limit: 1 });
-      if (beyond.length === 0) return false;
-      await this.#truncate(tx, tell, head + 1);
-      return true;
+      const beyond = await tx.range('trail', { from: head + 1 });
+      const lost = beyond.filter(({ value }) => (value.sent ?? 0) <= sends);
+      for (const row of lost) await this.#forget(tx, tell, row);
+      return lost.length > 0;
     });
   }
 
@@ -167,8 +172,15 @@ export class Ledger {
   }
 
   /** A send was answered. Answers whether the device knows the conversation. */
-  async sent(message: Message): Promise<boolean> {
-    return this.#write(applyTables, async (tx, tell) => (await this.#take(tx, tell, message, false)) !== null);
+  async sent(message: Message, mailboxSeq: number): Promise<boolean> {
+    return this.#write(applyTables, async (tx, tell) => {
+      if (mailboxSeq > 0 && !(await tx.get('trail', mailboxSeq))) {
+        const sent = (((await tx.get('meta', 'sends')) as number | undefined) ?? 0) + 1;
+        tx.put('meta', 'sends', sent);
+        tx.put('trail', mailboxSeq, { id: message.message_id, conversation: message.conversation_id, seq: message.conversation_seq, sent });
+      }
+      return (await this.#take(tx, tell, message, false)) !== null;
+    });
   }
 
   /** What is left of a recalled message. */
@@ -386,11 +398,13 @@ export class Ledger {
 
   /** Forgets the mailbox's entries from seq on, with their messages: the server has lost them. */
   async #truncate(tx: Transaction, tell: (t: Telling) => void, seq: number): Promise<void> {
-    for (const { value } of await tx.range('trail', { from: seq })) {
-      const message = await tx.get('messages', [value.conversation, value.seq]);
-      if (message?.message_id === value.id) await this.#drop(tx, tell, message);
-    }
-    tx.deleteRange('trail', seq);
+    for (const row of await tx.range('trail', { from: seq })) await this.#forget(tx, tell, row);
+  }
+
+  async #forget(tx: Transaction, tell: (t: Telling) => void, { key, value }: { key: number; value: Tables['trail']['value'] }): Promise<void> {
+    const message = await tx.get('messages', [value.conversation, value.seq]);
+    if (message?.message_id === value.id) await this.#drop(tx, tell, message);
+    tx.delete('trail', key);
   }
 
   /** Forgets a message that the server has lost. What I sent goes back into the outbox: a resend is the same message. */

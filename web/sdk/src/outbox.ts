@@ -200,8 +200,8 @@ export class Outbox {
       let problem: ApiError;
       try {
         // The last try may begin as the window ends, and gets a little time.
-        const message = await this.#post(item, Math.max(end - clock.now(), window / 4));
-        if (!(await ledger.sent(message))) conversations.refresh(message.conversation_id);
+        const { message, mailbox_seq } = await this.#post(item, Math.max(end - clock.now(), window / 4));
+        if (!(await ledger.sent(message, mailbox_seq))) conversations.refresh(message.conversation_id);
         return;
       } catch (error) {
         problem = asApiError(error);
@@ -225,7 +225,7 @@ export class Outbox {
     const cancel = this.#options.clock.after(timeout, abort);
     this.#stop.signal.addEventListener('abort', abort, { once: true });
     try {
-      return (await ask(this.#options.rest.POST('/v1/messages', { body: wire(item), signal: late.signal }))).message;
+      return await ask(this.#options.rest.POST('/v1/messages', { body: wire(item), signal: late.signal }));
     } finally {
       cancel();
       this.#stop.signal.removeEventListener('abort', abort);

@@ -14,8 +14,8 @@ export interface Tables {
   conversations: { key: string; value: ConversationRow };
   /** Positions of the members by conversation: user_id to [delivered_seq, read_seq]. */
   receipts: { key: string; value: Record<string, [delivered: number, read: number]> };
-  /** The newest mailbox entries by seq: what is checked when a position is lost. */
-  trail: { key: number; value: { id: string; conversation: string; seq: number } };
+  /** The newest mailbox entries by seq: what is checked when a position is lost. `sent` is set as long as only a send's answer has told of it, and counts these. */
+  trail: { key: number; value: { id: string; conversation: string; seq: number; sent?: number } };
   /** What was applied, in its order, by a number of the device's own. */
   feed: { key: number; value: { conversation: string; seq: number; mailboxSeq: number | null } };
   /** Messages on their way, by client_msg_id. */

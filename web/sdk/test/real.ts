@@ -60,6 +60,7 @@ class Program {
     const clean = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('ACKBOX_')));
     const child = spawn(file, args, { env: { ...clean, ...env }, cwd, stdio: ['ignore', 'pipe', 'pipe'] });
     this.#child = child;
+    this.output = '';
     for (const stream of [child.stdout, child.stderr]) {
       stream.on('data', (chunk: Buffer) => {
         this.output = (this.output + chunk.toString()).slice(-20_000);
@@ -101,7 +102,7 @@ export async function realServer(t: TestContext, env: Record<string, string> = {
   const port = await freePort();
   const dir = mkdtempSync(join(tmpdir(), 'ackbox-sdk-'));
   const url = `http://127.0.0.1:${port}`;
-  const settings = { ACKBOX_HTTP_ADDR: `127.0.0.1:${port}`, ACKBOX_DATA_DIR: dir, ACKBOX_RATE_LIMIT: 'off', ...env };
+  const settings = { ACKBOX_HTTP_ADDR: `127.0.0.1:${port}`, ACKBOX_DATA_DIR: dir, ACKBOX_RATE_LIMIT: 'off', ACKBOX_JWT_SECRET: 'a secret of the tests with 32 bytes', ...env };
   const ready = async () => {
     try {
       return (await fetch(`${url}/readyz`)).ok;
@@ -123,11 +124,11 @@ export async function realRedis(t: TestContext): Promise<Program & { readonly ur
   const port = await freePort();
   const dir = mkdtempSync(join(tmpdir(), 'ackbox-redis-'));
   const args = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', dir];
-  const redis = Object.assign(
+  const redis: Program & { readonly url: string } = Object.assign(
     new Program(
       port,
       () => ['redis-server', args, {}, dir],
-      async () => redis.output.includes('Ready to accept connections'),
+      () => Promise.resolve(redis.output.includes('Ready to accept connections')),
     ),
     { url: `redis://127.0.0.1:${port}` },
   );
