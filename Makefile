@@ -51,6 +51,8 @@ build: ## Build the static binary bin/ackbox
 .PHONY: test
 test: $(WITHSERVERS) ## Run all tests with the race detector, on a MariaDB and a Redis that it starts (root: installs them if missing)
 	@$(call need,gcc,gcc libc6-dev)
+	@$(call need,npm,nodejs npm)
+	@$(call need,chromium,chromium)
 	CGO_ENABLED=1 $(WITHSERVERS) -- go test -race -timeout=11m $(PACKAGES)
 
 # Rounds of soak: make soak ROUNDS=100000.

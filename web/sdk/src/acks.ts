@@ -19,8 +19,8 @@ export interface AckOptions {
   readonly deviceID: string;
   /** Sends an ack from a page that goes away. */
   readonly parting: (body: unknown) => void;
-  /** The mailbox holds something else at our position, or ends before it. */
-  readonly positionLost: (head: number) => void;
+  /** The mailbox holds something else at a position that was acked, or ends before it. */
+  readonly positionLost: (position: Position, head: number) => void;
   /** The conversation ends before what we hold. */
   readonly logLost: (conversationID: string, head: number) => void;
 }
@@ -120,8 +120,8 @@ export class Acks {
     } catch (error) {
       const problem = asApiError(error);
       if (problem.code !== 'position_lost') throw problem;
-      this.#position = null;
-      this.#options.positionLost(problem.problem?.head ?? 0);
+      if (this.#position === position) this.#position = null;
+      this.#options.positionLost(position, problem.problem?.head ?? 0);
       return;
     }
     if (this.#position === position) this.#position = null;

@@ -50,6 +50,8 @@ export class Inbox {
   #failures = 0;
   #cancel: (() => void) | null = null;
   #running: Promise<void> | null = null;
+  /** Somebody has called while the loop ran: it may have looked already. */
+  #woken = false;
   #me: string | null = null;
   #connected = false;
   #stopped = false;
@@ -62,7 +64,10 @@ export class Inbox {
       random: options.random,
       deviceID: options.deviceID,
       parting: options.parting,
-      positionLost: (head) => this.#lose(head),
+      positionLost: (position, head) => {
+        // A late answer about a position that the device has left already says nothing.
+        if (this.#doubt === null && position.seq === this.#position?.seq && position.id === this.#position.id) this.#lose(head);
+      },
       logLost: (id, head) => void this.#logLost(id, head),
     });
   }
@@ -107,16 +112,21 @@ export class Inbox {
   }
 
   #wake(): void {
+    this.#woken = this.#running !== null;
     if (this.#running || this.#stopped) return;
-    this.#running = this.#run().finally(() => {
-      this.#running = null;
-      if (this.#frames.length > 0) this.#wake();
-    });
+    // Begun in a turn of its own: what it does may call here, and must find it running.
+    this.#running = Promise.resolve()
+      .then(() => this.#run())
+      .finally(() => {
+        this.#running = null;
+        if (this.#frames.length > 0 || this.#woken) this.#wake();
+      });
   }
 
   async #run(): Promise<void> {
     try {
       while (await this.#step());
+      if (this.#cancel) return; // a pull waits for its next try
       this.#failures = 0;
       if (this.#connected) this.#options.caughtUp((this.#position?.seq ?? 0) >= this.#goal);
     } catch (error) {

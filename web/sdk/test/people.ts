@@ -38,8 +38,8 @@ export function received(client: Client): string[] {
 }
 
 /** Sends, and presses *send again* until it is sent, as a patient person does. */
-export async function insist(client: Client, to: string, text: string): Promise<Message> {
-  const sent = await client.send({ to, type: 'text', body: { text } });
+export async function insist(client: Client, where: string | { conversation: string }, text: string): Promise<Message> {
+  const sent = await client.send({ ...(typeof where === 'string' ? { to: where } : where), type: 'text', body: { text } });
   let outcome = sent.sent;
   for (let tries = 0; ; tries++) {
     try {

@@ -6,11 +6,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 
-/** Waits until something is so; fails after 20 s. Looks at every turn of the event loop's timers, without a fixed sleep. */
+/** Waits until something is so; fails after a minute. Looks every 10 ms. */
 export async function until(what: string, is: () => boolean | Promise<boolean>): Promise<void> {
-  const end = Date.now() + 20_000;
+  const end = Date.now() + 60_000;
   while (!(await is())) {
-    if (Date.now() > end) throw new Error(`did not happen in 20 s: ${what}`);
+    if (Date.now() > end) throw new Error(`did not happen in a minute: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }
