@@ -122,16 +122,21 @@ class Handle implements SentMessage {
 
   waits(state: SendState, error: SendError | null): void {
     if (state === 'failed') this.failed(error ?? unknown);
-    else this.#status.set({ state: 'sending', message: null, error: null, progress: null });
+    else this.#pend('sending', null);
   }
 
   failed(error: SendError): void {
-    this.#status.set({ state: 'failed', message: null, error, progress: null });
+    this.#pend('failed', error);
+  }
+
+  #pend(state: 'sending' | 'failed', error: SendError | null): void {
+    this.close();
+    this.#status.set({ state, message: null, error, progress: null });
   }
 
   stored(message: Message): void {
+    this.close();
     this.#show(message);
-    if (this.#unfollow) return;
     const receipts = this.#receipts.follow(message.conversation_id);
     const end = receipts.subscribe(() => this.#show(message));
     this.#unfollow = () => {

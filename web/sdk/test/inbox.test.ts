@@ -83,7 +83,7 @@ test('duplicates are dropped, and acked again', async () => {
   server.fill(2);
   server.socket.push(server.frame(1), server.frame(1), server.frame(2), server.frame(1), server.frame(2));
   await server.clock.advance(200);
-  server.socket.push(server.frame(2));
+  server.socket.push(server.frame(1));
   await server.clock.advance(200);
   assert.deepEqual(seen, texts(1, 2));
   assert.deepEqual(acks(server).map((ack) => ack['up_to']), [2, 2]);
@@ -212,6 +212,21 @@ test('a server that lost its tail: steps back, hears the new entries, and puts m
   assert.deepEqual(list.get().items.filter((item) => item.message).map((item) => item.message?.conversation_seq), [36, 37, 38, 39, 40, 41, 42, 43, 44, 45]);
   await client.resend('mine');
   assert.equal(server.mailbox.at(-1)?.client_msg_id, 'mine');
+  await client.close();
+});
+
+test('another message at a seq that is held: steps back too', async () => {
+  const server = new FakeServer();
+  const client = await online(server);
+  server.fill(5);
+  for (let seq = 1; seq <= 5; seq++) server.socket.push(server.frame(seq));
+  await server.clock.advance(200);
+  const seen = heard(client);
+  server.mailbox = [...server.mailbox.slice(0, 3), message(4, { message_id: '5004', body: { text: 'another' } })];
+  server.socket.push(server.frame(4));
+  await settle();
+  assert.deepEqual(seen, ['another']);
+  assert.equal(client.connection.get().state, 'online');
   await client.close();
 });
 
