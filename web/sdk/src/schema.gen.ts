@@ -353,6 +353,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/files": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Upload a file
+         * @description The body is the file as it is, with its own Content-Type (application/octet-stream without one) and its Content-Length. A message names it afterwards by its file_id. 413 file_too_large, 415 file_refused and 403 quota_exceeded: it is not taken. A file that no message names within a day is removed.
+         */
+        post: operations["upload-file"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/files/{file_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read a file
+         * @description By who uploaded it, and by who sees a message that names it. Ranges and If-None-Match work. Images, audio and video of a few well-known types come as what they are; everything else is a download of the type application/octet-stream.
+         */
+        get: operations["read-file"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/groups": {
         parameters: {
             query?: never;
@@ -1011,6 +1051,46 @@ export interface components {
             /** @description What was sent, when it is short and no secret */
             value?: unknown;
         };
+        File: {
+            /**
+             * Format: date-time
+             * @example 2026-11-21T12:00:00.000Z
+             */
+            created_at: string;
+            /** @example 412345678901234567 */
+            file_id: string;
+            /**
+             * Format: int64
+             * @description As width
+             */
+            height?: number;
+            /** @description Without a path, and without what would hide its end */
+            name: string;
+            /** @description Of the content, in hex */
+            sha256: string;
+            /**
+             * Format: int64
+             * @description In bytes
+             */
+            size: number;
+            /**
+             * @description The media type, which the content has been compared with
+             * @example image/png
+             */
+            type: string;
+            /** @description Where it is, on this server; it takes an access token of somebody who may see it */
+            url: string;
+            /**
+             * Format: int64
+             * @description Of a JPEG, PNG, GIF or WebP image, in pixels, as it is stored
+             */
+            width?: number;
+        };
+        /**
+         * Format: binary
+         * @description The bytes of the file, as they are
+         */
+        FileContent: string;
         Grant: {
             /** @description For the header Authorization: Bearer */
             access_token: string;
@@ -1272,7 +1352,7 @@ export interface components {
              * @description What a program looks at; it does not change
              * @enum {string}
              */
-            code: "banned" | "blocked" | "body_too_large" | "draining" | "forbidden" | "idempotency_key_mismatch" | "idempotency_key_reused" | "internal" | "invalid_credentials" | "invalid_json" | "method_not_allowed" | "muted" | "not_accepting" | "not_found" | "origin_not_allowed" | "position_lost" | "rate_limited" | "recall_too_late" | "receipts_off" | "refresh_token_reused" | "token_expired" | "token_revoked" | "unauthenticated" | "unavailable" | "unknown_outcome" | "unsupported_media_type" | "username_taken" | "validation_failed";
+            code: "banned" | "blocked" | "body_too_large" | "draining" | "file_refused" | "file_too_large" | "forbidden" | "idempotency_key_mismatch" | "idempotency_key_reused" | "internal" | "invalid_credentials" | "invalid_json" | "method_not_allowed" | "muted" | "not_accepting" | "not_found" | "origin_not_allowed" | "position_lost" | "quota_exceeded" | "range_not_satisfiable" | "rate_limited" | "recall_too_late" | "receipts_off" | "refresh_token_reused" | "token_expired" | "token_revoked" | "unauthenticated" | "unavailable" | "unknown_outcome" | "unsupported_media_type" | "username_taken" | "validation_failed";
             /** @description /readyz: every dependency with its state */
             dependencies?: components["schemas"]["Dependency"][];
             /** @description What happened this time, for people */
@@ -1396,7 +1476,7 @@ export interface components {
             users: components["schemas"]["User"][];
         };
         Send: {
-            /** @description text: {"text": string of 1 to 10,000 characters, not blank}. image, file, audio, video: {"url", "name"?, "mime_type"?, "size"?, "width"?, "height"?, "duration_ms"?, "thumbnail_url"?}. location: {"latitude", "longitude"}. emoji, card: not empty. custom: anything. body and ext together at most 64 KiB */
+            /** @description text: {"text": string of 1 to 10,000 characters, not blank}. image, file, audio, video: {"url" or "file_id" of an uploaded file, "name"?, "mime_type"?, "size"?, "width"?, "height"?, "duration_ms"?, "thumbnail_url"?}. location: {"latitude", "longitude"}. emoji, card: not empty. custom: anything. body and ext together at most 64 KiB */
             body: {
                 [key: string]: unknown;
             };
@@ -2014,6 +2094,74 @@ export interface operations {
         responses: {
             /** @description No Content */
             204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["problem"];
+        };
+    };
+    "upload-file": {
+        parameters: {
+            query?: {
+                /** @description What the file is called, for people; of a path only the last part is kept */
+                name?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/octet-stream": components["schemas"]["FileContent"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["File"];
+                };
+            };
+            default: components["responses"]["problem"];
+        };
+    };
+    "read-file": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                file_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": components["schemas"]["FileContent"];
+                };
+            };
+            /** @description A part of it */
+            206: {
+                headers: {
+                    "Content-Range"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": components["schemas"]["FileContent"];
+                };
+            };
+            /** @description What the client has is still the file */
+            304: {
                 headers: {
                     [name: string]: unknown;
                 };
