@@ -243,6 +243,8 @@ export interface ClientEvents {
   reset: { readonly position: number };
   /** The history of a conversation was read or pruned; message lists use it. */
   history: { readonly conversationID: string };
+  /** The newest page of my conversations was read; `next` is the cursor after it. Conversation lists use it. */
+  listed: { readonly next: string | null };
   /** Something in the client has failed that it could not repair by itself, such as a full disk. */
   fault: { readonly error: Error };
 }

@@ -34,7 +34,7 @@ import { Value } from './observable.js';
 import { OutboxTable, signedOut } from './outbox.js';
 import { ApiError, asApiError, NotSentError } from './problem.js';
 import { Receipts } from './receipts.js';
-import { ask, authorised, createRest } from './rest.js';
+import { ask, authorised, createRest, timed } from './rest.js';
 import { SentMessages } from './sent.js';
 import { SessionKeeper } from './session.js';
 import type { Store } from './store.js';
@@ -42,6 +42,8 @@ import { browserTabs, processTabs } from './tabs.js';
 
 /** A typing call is made at most every so many ms. */
 const typingEvery = 3_000;
+/** How long an answer to one of the client's own calls may take, in ms. */
+const answerWithin = 15_000;
 /** Conversations whose last typing call is remembered. */
 const mostTyping = 100;
 
@@ -65,6 +67,8 @@ class AckboxClient implements Client {
   readonly #hub: Hub;
   readonly #keeper: SessionKeeper;
   readonly #call: (request: Request) => Promise<Response>;
+  /** The calls that the client makes for itself. */
+  readonly #quick: Rest;
   readonly #ledger: Ledger;
   readonly #conversations: Conversations;
   readonly #history: History;
@@ -105,11 +109,12 @@ class AckboxClient implements Client {
     });
     this.#call = authorised(this.#fetch, this.#keeper);
     this.rest = createRest(this.#base, this.#call);
+    this.#quick = createRest(this.#base, timed(this.#call, this.#clock, answerWithin));
     const me = () => this.#keeper.session.get()?.user.user_id ?? null;
     this.#ledger = new Ledger(this.#store, this.#hub, me, Math.max(500, options.keepMessages ?? 2_000));
-    this.#conversations = new Conversations(this.#store, this.#ledger, this.rest, this.#hub);
-    this.#history = new History(this.#store, this.#ledger, this.rest);
-    this.#receipts = new Receipts(this.#store, this.#ledger, this.#conversations, this.rest, this.#hub, me);
+    this.#conversations = new Conversations(this.#store, this.#ledger, this.#quick, this.#hub);
+    this.#history = new History(this.#store, this.#ledger, this.#quick);
+    this.#receipts = new Receipts(this.#store, this.#ledger, this.#conversations, this.#quick, this.#hub, me);
     this.#table = new OutboxTable(this.#store, this.#hub, this.#clock);
     this.#sent = new SentMessages(this.#hub, this.#table, this.#receipts);
     this.session = this.#keeper.session;
@@ -317,6 +322,9 @@ class AckboxClient implements Client {
     hub.on('connection', (connection) => {
       if (this.#election) this.#connection.set(connection);
     });
+    hub.on('listed', ({ next }) => {
+      this.#cursor = next;
+    });
     hub.on('session', (session) => void this.#sessionChanged(session));
     hub.on('outbox', ({ clientMsgID, item }) => {
       const others = this.#outbox.get();
@@ -329,7 +337,7 @@ class AckboxClient implements Client {
       const leader = this.#leader;
       if (!leader) return;
       if (request === 'hello') hub.publish('connection', this.#connection.get());
-      else leader.asked(request);
+      leader.asked(request);
     });
   }
 
@@ -358,7 +366,7 @@ class AckboxClient implements Client {
       session: this.#keeper,
       deviceID: session.deviceID,
       userID: session.user.user_id,
-      rest: this.rest,
+      rest: this.#quick,
       ledger: this.#ledger,
       conversations: this.#conversations,
       table: this.#table,
@@ -371,10 +379,6 @@ class AckboxClient implements Client {
       sendWindow: this.#options.sendWindow ?? 1_000,
       logBacklog: this.#options.logBacklog ?? Infinity,
       onState: (connection) => this.#hub.publish('connection', connection),
-      onFirstPage: (cursor) => {
-        this.#cursor = cursor;
-        for (const list of this.#lists) list.more(cursor);
-      },
     });
     this.#leader = leader;
     try {

@@ -27,22 +27,17 @@ export class ConversationLines implements ConversationList {
         else this.#all.delete(conversationID);
         this.#draw();
       }),
+      hub.on('listed', ({ next }) => this.more(next)),
       hub.on('session', () => {
         this.#all.clear();
-        this.#cursor = null;
-        this.#draw();
+        this.more(null);
+        this.#read().catch(fault);
       }),
     ];
-    conversations.all().then((stored) => {
-      for (const conversation of stored) {
-        const id = conversation.conversation_id;
-        if (!this.#all.has(id)) this.#all.set(id, conversation);
-      }
-      this.#draw();
-    }, fault);
+    this.#read().catch(fault);
   }
 
-  /** Called with the cursor after the newest page, when that was read. */
+  /** Takes the cursor of the next page; null at the end. */
   more(cursor: string | null): void {
     this.#cursor = cursor;
     this.#draw();
@@ -67,6 +62,15 @@ export class ConversationLines implements ConversationList {
     for (const end of this.#ends) end();
     this.#state.clear();
     this.#onClose();
+  }
+
+  /** What is on the device. */
+  async #read(): Promise<void> {
+    for (const conversation of await this.#conversations.all()) {
+      const id = conversation.conversation_id;
+      if (!this.#all.has(id)) this.#all.set(id, conversation);
+    }
+    this.#draw();
   }
 
   #draw(): void {

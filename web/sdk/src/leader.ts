@@ -12,6 +12,9 @@ import { ask } from './rest.js';
 import type { SessionKeeper } from './session.js';
 import type { Store } from './store.js';
 
+/** How long the end of leading may take, in ms. */
+const patience = 2_000;
+
 export interface LeaderOptions {
   readonly base: string;
   readonly session: SessionKeeper;
@@ -30,8 +33,6 @@ export interface LeaderOptions {
   readonly sendWindow: number;
   readonly logBacklog: number;
   readonly onState: (connection: Connection) => void;
-  /** The newest page of the list was read; the cursor of the next one, null if there is none. */
-  readonly onFirstPage: (cursor: string | null) => void;
 }
 
 /** What one tab does for all: holds the socket, fills the store, acks, and empties the outbox. */
@@ -42,6 +43,8 @@ export class Leader {
   readonly #link: Link;
   #state: Connection['state'] = 'idle';
   #greeted = false;
+  /** The cursor after the newest page of the list; undefined before that was read. */
+  #next: string | null | undefined;
   #refreshing: Promise<void> | null = null;
   #reading: Promise<void> | null = null;
   #readAgain = false;
@@ -93,14 +96,17 @@ export class Leader {
     } finally {
       unwatch();
       this.#link.stop();
-      await this.#outbox.stop();
-      await this.#inbox.stop();
-      await this.#refreshing;
-      await this.#reading;
+      const ended = Promise.all([this.#outbox.stop(), this.#inbox.stop(), this.#refreshing, this.#reading]);
+      // What hangs in the network must not keep another tab from leading; what it writes late does no harm.
+      await new Promise<void>((resolve, reject) => {
+        const cancel = this.#options.clock.after(patience, resolve);
+        ended.then(() => resolve(), reject).finally(cancel);
+      });
     }
   }
 
   asked(request: Request): void {
+    if (request === 'hello' && this.#next !== undefined) this.#options.hub.publish('listed', { next: this.#next });
     if (request === 'kick') this.#outbox.kick();
     if (request === 'retry') this.#link.retry();
     if (request === 'takeover') this.#link.start();
@@ -131,9 +137,10 @@ export class Leader {
   }
 
   async #refresh(): Promise<void> {
-    const { conversations, onFirstPage, hub } = this.#options;
+    const { conversations, hub } = this.#options;
     try {
-      onFirstPage(await conversations.page(null));
+      this.#next = await conversations.page(null);
+      hub.publish('listed', { next: this.#next });
       await this.#readDeletions();
     } catch (error) {
       // The link is gone again, and its next hello begins anew; or the server is ill: lists are as old as they are.

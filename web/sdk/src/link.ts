@@ -99,7 +99,12 @@ export class Link {
     if (at) query.set('last_seq', String(at.seq));
     if (at?.id) query.set('last_id', at.id);
     const url = `${base.replace(/^http/, 'ws')}/v1/ws?${query.toString()}`;
-    const socket = new this.#options.WebSocket(url, ['ackbox.v1', `ticket.${ticket}`]);
+    let socket: SocketLike;
+    try {
+      socket = new this.#options.WebSocket(url, ['ackbox.v1', `ticket.${ticket}`]);
+    } catch {
+      return this.#wait(0, null); // the page may not open it, such as ws: from https:
+    }
     this.#socket = socket;
     socket.onmessage = (event: { data: unknown }) => current() && this.#heard(event.data);
     socket.onclose = (event: { code: number }) => current() && this.#lost(event.code);

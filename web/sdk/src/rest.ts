@@ -1,5 +1,6 @@
 import createFetchClient from 'openapi-fetch';
 import type { Rest } from './api.js';
+import type { Clock } from './clock.js';
 import { apiError, asApiError } from './problem.js';
 import type { paths } from './schema.gen.js';
 import type { SessionKeeper } from './session.js';
@@ -19,6 +20,19 @@ export function authorised(fetch: typeof globalThis.fetch, session: SessionKeepe
 function withToken(request: Request, token: string): Request {
   request.headers.set('Authorization', `Bearer ${token}`);
   return request;
+}
+
+/** The call, given up after ms: a network that swallows everything must not hold up what comes next. */
+export function timed(call: (request: Request) => Promise<Response>, clock: Clock, ms: number) {
+  return async (request: Request): Promise<Response> => {
+    const late = new AbortController();
+    const cancel = clock.after(ms, () => late.abort());
+    try {
+      return await call(new Request(request, { signal: AbortSignal.any([request.signal, late.signal]) }));
+    } finally {
+      cancel();
+    }
+  };
 }
 
 /** The typed calls. */

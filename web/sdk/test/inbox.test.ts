@@ -155,6 +155,32 @@ test('a pull that fails is made again, with jitter', async () => {
   await client.close();
 });
 
+test('a pull that is never answered is given up, and made again; and does not hold up the end', async () => {
+  const server = new FakeServer();
+  const client = await online(server);
+  const seen = heard(client);
+  server.fill(3);
+  server.replies.set('POST /v1/mailbox/sync', () => 'silent');
+  server.socket.push(server.frame(3), { type: 'ping', at: 'now', head: 3 });
+  await server.clock.advance(14_000);
+  assert.equal(pulls(server).length, 1);
+  server.replies.clear();
+  await server.clock.advance(1_250);
+  assert.deepEqual(seen, texts(1, 3));
+
+  server.fill(1);
+  server.replies.set('POST /v1/mailbox/sync', () => 'silent');
+  server.socket.push({ type: 'ping', at: 'now', head: 4 });
+  await settle();
+  let closed = false;
+  const closing = client.close().then(() => (closed = true));
+  await server.clock.advance(1_999);
+  assert.equal(closed, false);
+  await server.clock.advance(1);
+  assert.equal(closed, true);
+  await closing;
+});
+
 test('a flood of frames is bounded, and nothing of it is lost', async () => {
   const server = new FakeServer();
   const client = await online(server);
