@@ -132,9 +132,7 @@ export class Inbox {
     } catch (error) {
       if (error instanceof OtherAccountError) return; // this tab will hear of it
       const problem = asApiError(error);
-      if (problem.status === 0 && !(problem.cause instanceof TypeError)) {
-        this.#options.hub.emit('fault', { error: error instanceof Error ? error : new Error(String(error)) });
-      }
+      if (problem !== error) this.#options.hub.emit('fault', { error: problem }); // the store, and no call
       if (!this.#connected || this.#cancel) return;
       const wait = problem.retryAfter ?? backoff(this.#failures++, this.#options.random);
       this.#cancel = this.#options.clock.after(wait, () => {

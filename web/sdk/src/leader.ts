@@ -3,7 +3,7 @@ import type { Clock } from './clock.js';
 import type { Conversations } from './conversations.js';
 import type { Hub, Request } from './hub.js';
 import { Inbox } from './inbox.js';
-import type { Ledger } from './ledger.js';
+import { type Ledger, OtherAccountError } from './ledger.js';
 import { Link } from './link.js';
 import type { Frame } from './object.js';
 import { Outbox, type OutboxTable } from './outbox.js';
@@ -145,7 +145,7 @@ export class Leader {
     } catch (error) {
       // The link is gone again, and its next hello begins anew; or the server is ill: lists are as old as they are.
       const problem = asApiError(error);
-      if (problem.status === 0 && !(problem.cause instanceof TypeError)) hub.emit('fault', { error: problem });
+      if (problem !== error && !(error instanceof OtherAccountError)) hub.emit('fault', { error: problem });
     }
   }
 
