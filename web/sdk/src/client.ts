@@ -300,7 +300,7 @@ class AckboxClient implements Client {
 
   entries(options: { after?: number; signal?: AbortSignal } = {}): AsyncIterableIterator<FeedEntry> {
     const { signal } = this.#closing;
-    return feed(this.#store, this.#hub, options.after, options.signal ? AbortSignal.any([signal, options.signal]) : signal);
+    return feed(this.#store, this.#hub, options.after, options.signal ? [signal, options.signal] : [signal]);
   }
 
   async #signIn(path: '/v1/auth/register' | '/v1/auth/login', body: unknown): Promise<Session> {

@@ -5,8 +5,8 @@ import type { Store } from './store.js';
 
 const batch = 100;
 
-/** Yields what is applied, from the store, until signal is aborted. */
-export async function* feed(store: Store, hub: Hub, after: number | undefined, signal: AbortSignal): AsyncGenerator<FeedEntry> {
+/** Yields what is applied, from the store, until one of the signals is aborted. */
+export async function* feed(store: Store, hub: Hub, after: number | undefined, signals: readonly AbortSignal[]): AsyncGenerator<FeedEntry> {
   let wake: () => void = () => undefined;
   let woken = false;
   const stir = () => {
@@ -14,17 +14,18 @@ export async function* feed(store: Store, hub: Hub, after: number | undefined, s
     wake();
   };
   const end = hub.on('message', stir);
-  signal.addEventListener('abort', stir);
+  for (const signal of signals) signal.addEventListener('abort', stir);
+  const over = () => signals.some((signal) => signal.aborted);
   try {
     let n = after ?? (await last(store));
-    while (!signal.aborted) {
+    while (!over()) {
       woken = false;
       const entries = await next(store, n);
       for (const entry of entries) {
         if (entry.n > n + 1 && n > 0) throw new Error(`entries ${n + 1} to ${entry.n - 1} are not kept any more: only the newest ${kept} are`);
         n = entry.n;
         if (entry.entry) yield entry.entry;
-        if (signal.aborted) return;
+        if (over()) return;
       }
       if (entries.length > 0 || woken) continue;
       await new Promise<void>((resolve) => {
@@ -34,7 +35,7 @@ export async function* feed(store: Store, hub: Hub, after: number | undefined, s
     }
   } finally {
     end();
-    signal.removeEventListener('abort', stir);
+    for (const signal of signals) signal.removeEventListener('abort', stir);
   }
 }
 

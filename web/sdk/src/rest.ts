@@ -26,11 +26,15 @@ function withToken(request: Request, token: string): Request {
 export function timed(call: (request: Request) => Promise<Response>, clock: Clock, ms: number) {
   return async (request: Request): Promise<Response> => {
     const late = new AbortController();
-    const cancel = clock.after(ms, () => late.abort());
+    const abort = () => late.abort();
+    const cancel = clock.after(ms, abort);
+    request.signal.addEventListener('abort', abort, { once: true });
+    if (request.signal.aborted) abort();
     try {
-      return await call(new Request(request, { signal: AbortSignal.any([request.signal, late.signal]) }));
+      return await call(new Request(request, { signal: late.signal }));
     } finally {
       cancel();
+      request.signal.removeEventListener('abort', abort);
     }
   };
 }

@@ -104,6 +104,7 @@ export class FakeServer {
   conversations: Conversation[] = [conversation()];
   /** Overrides by name, such as `POST /v1/messages`. */
   readonly replies = new Map<string, (call: Call) => Reply>();
+  readonly #silent: Request[] = [];
   #tokens = 0;
 
   readonly fetch = async (input: RequestInfo | URL, init?: RequestInit): Promise<Response> => {
@@ -116,6 +117,7 @@ export class FakeServer {
     const reply = this.replies.get(name)?.(call) ?? this.#answer(call);
     if (reply === 'broken') throw new TypeError('fetch failed');
     if (reply === 'silent') {
+      this.#silent.push(request); // as a real connection does: a request that nobody holds is not aborted
       return new Promise((_, reject) => request.signal.addEventListener('abort', () => reject(request.signal.reason as Error)));
     }
     const status = reply.status ?? 200;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { copyFileSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { MemoryStore, processTabs } from '../src/index.js';
+import { MemoryStore, processTabs, systemClock } from '../src/index.js';
 import { dice, idOf, insist, numbered, person, received, stranger } from './people.js';
 import { proxyTo } from './proxy.js';
 import { realRedis, realServer, until } from './real.js';
@@ -14,7 +14,7 @@ if (mysql && redis) {
 }
 
 for (const [backend, env] of backends) {
-  test(`${backend}: frames and answers are lost and doubled; each message is heard once, in order`, async (t) => {
+  test(`${backend}: frames and answers are lost and doubled, and a clock is set all the time; each message is heard once, in order`, async (t) => {
     const server = await realServer(t, { ...env, ACKBOX_HEARTBEAT: '1s', ACKBOX_ACK_TIMEOUT: '500ms' });
     const proxy = await proxyTo(t, server);
     const roll = dice(7);
@@ -28,7 +28,8 @@ for (const [backend, env] of backends) {
       const n = roll();
       return n < 0.1 ? 'lost' : n < 0.2 ? 'unanswered' : 'pass';
     };
-    const [ann, ben] = [await person(t, proxy.url), await person(t, proxy.url)];
+    const clock = { ...systemClock, wall: () => Date.now() + (roll() - 0.5) * 172_800_000 };
+    const [ann, ben] = [await person(t, proxy.url, { clock }), await person(t, proxy.url)];
     const [atAnn, atBen] = [received(ann), received(ben)];
     const cuts = setInterval(() => proxy.cut(), 1_500);
     t.after(() => clearInterval(cuts));
