@@ -233,8 +233,8 @@ export class Inbox {
       await this.#options.ledger.setPosition(this.#position);
     }
     if (hello.reset) this.#lose(hello.head);
-    // A step back was interrupted, or a pull: go on.
-    else if (this.#doubt !== null || this.#stepped) this.#pull = true;
+    // A step back was interrupted; or a send was answered that the server may have lost: a pull tells.
+    else if (this.#doubt !== null || this.#stepped || (await this.#options.ledger.isAhead(hello.head))) this.#pull = true;
   }
 
   /** The server has told of entries up to seq, and they were pushed before: what is missing now was lost on the way. */

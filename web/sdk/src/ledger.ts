@@ -171,6 +171,12 @@ export class Ledger {
     return row ? { seq: row.key, id: row.value.id } : null;
   }
 
+  /** Whether the device knows of an entry beyond head, be it from a send's answer. */
+  async isAhead(head: number): Promise<boolean> {
+    const rows = await this.#store.read(['trail'], (tx) => tx.range('trail', { from: head + 1, limit: 1 }));
+    return rows.length > 0;
+  }
+
   /** A send was answered. Answers whether the device knows the conversation. */
   async sent(message: Message, mailboxSeq: number): Promise<boolean> {
     return this.#write(applyTables, async (tx, tell) => {

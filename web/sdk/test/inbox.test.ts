@@ -257,23 +257,25 @@ test('another message at a seq that is held: steps back too', async () => {
 });
 
 test('a message whose send was answered, and that no mailbox ever brought, is found to be lost too', async () => {
-  const server = new FakeServer();
-  const client = await online(server);
-  server.fill(2);
-  server.socket.push(server.frame(1), server.frame(2));
-  const sent = await client.send({ conversation: direct, type: 'text', body: { text: 'mine' } });
-  await sent.sent;
-  await server.clock.advance(200);
-  server.mailbox = server.mailbox.slice(0, 1);
-  server.socket.end(4010);
-  await server.clock.advance(250);
-  server.socket.push(server.hello({ reset: true, acked: 1 }));
-  await settle();
-  assert.deepEqual(client.outbox.get().map((item) => [item.clientMsgID, item.error?.code]), [[sent.clientMsgID, 'lost']]);
-  assert.equal(sent.get().state, 'failed');
-  await sent.resend();
-  assert.equal(sent.get().state, 'sent');
-  await client.close();
+  for (const left of [1, 2]) {
+    const server = new FakeServer();
+    const client = await online(server);
+    server.fill(2);
+    server.socket.push(server.frame(1), server.frame(2));
+    const sent = await client.send({ conversation: direct, type: 'text', body: { text: 'mine' } });
+    await sent.sent;
+    await server.clock.advance(200);
+    server.mailbox = server.mailbox.slice(0, left);
+    server.socket.end(4010);
+    await server.clock.advance(250);
+    server.socket.push(server.hello(left < 2 ? { reset: true, acked: left } : { acked: left }));
+    await settle();
+    assert.deepEqual(client.outbox.get().map((item) => [item.clientMsgID, item.error?.code]), [[sent.clientMsgID, 'lost']]);
+    assert.equal(sent.get().state, 'failed');
+    await sent.resend();
+    assert.equal(sent.get().state, 'sent');
+    await client.close();
+  }
 });
 
 test('an ack that says that the position is lost: steps back too', async () => {
