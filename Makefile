@@ -70,6 +70,8 @@ lint: $(GOLANGCI) ## Check formatting, vet, imports and style; modules; compose 
 	$(GOLANGCI) run ./...
 	go mod verify
 	go test ./internal/deploycheck
+	@$(call need,npm,nodejs npm)
+	go test ./web -run=Fresh
 
 .PHONY: vuln
 vuln: $(GOVULNCHECK) ## Look for known vulnerabilities; says SKIPPED when the database cannot be reached
@@ -102,6 +104,11 @@ mutants: $(WITHSERVERS) ## Break one rule of the server at a time, and show that
 .PHONY: fuzz
 fuzz: $(WITHSERVERS) ## Run each fuzz target for FUZZTIME (20s)
 	$(WITHSERVERS) -- tools/fuzz $(FUZZTIME)
+
+.PHONY: web
+web: ## Build the client package and the chat page again (web/chat/dist is committed and embedded)
+	@$(call need,npm,nodejs npm)
+	cd web && npm ci --ignore-scripts --no-audit --no-fund && npm run build
 
 .PHONY: generate
 generate: ## Write the generated files again

@@ -100,7 +100,9 @@ func New(deps Deps) (*API, error) {
 		register(a.huma)
 	}
 	a.engine.GET(streamPath, a.stream)
-	a.engine.GET("/", func(c *gin.Context) { c.Redirect(http.StatusFound, "/docs") })
+	if err := a.registerChat(); err != nil {
+		return nil, err
+	}
 	if err := a.describe(); err != nil {
 		return nil, err
 	}

@@ -38,6 +38,8 @@ func newPage(name string, body []byte) page {
 		media = "text/css; charset=utf-8"
 	case ".html":
 		media = "text/html; charset=utf-8"
+	case ".svg":
+		media = "image/svg+xml"
 	}
 	return page{media: media, tag: `"` + hex.EncodeToString(sum[:12]) + `"`, body: body}
 }

@@ -9,3 +9,8 @@ import "embed"
 //
 //go:embed docs
 var Docs embed.FS
+
+// Chat is the chat page as Vite has built it from web/chat: `make web` writes it again.
+//
+//go:embed all:chat/dist
+var Chat embed.FS

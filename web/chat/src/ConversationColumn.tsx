@@ -1,0 +1,50 @@
+import type { Conversation, ConversationList, User } from '@ackbox/client';
+import { TextInput } from '@mantine/core';
+import { useMemo, useState } from 'react';
+import { Virtuoso } from 'react-virtuoso';
+import { useObservable } from './client';
+import { ConversationLine } from './ConversationLine';
+import { Logo } from './icons';
+import { useText } from './language';
+import { MainMenu } from './MainMenu';
+import { nameOf, useNames } from './people';
+import { StartMenu } from './StartMenu';
+
+/** My conversations, with a search through those that are loaded. */
+export function ConversationColumn({ me, list, openID }: { me: User; list: ConversationList; openID: string | null }) {
+  const text = useText();
+  const { conversations, hasMore } = useObservable(list);
+  const [query, setQuery] = useState('');
+  const peers = useMemo(() => conversations.flatMap((c) => (c.peer_id ? [c.peer_id] : [])), [conversations]);
+  const found = useFound(conversations, peers, query);
+  return (
+    <nav className="column" aria-label={text.conversations}>
+      <header className="column-head">
+        <Logo />
+        <strong className="grow ellipsis">{nameOf(me)}</strong>
+        <StartMenu me={me} />
+        <MainMenu />
+      </header>
+      <div className="column-search">
+        <TextInput type="search" aria-label={text.search} placeholder={text.search} value={query} onChange={(event) => setQuery(event.currentTarget.value)} />
+      </div>
+      {found.length === 0 ? <p className="dim pad">{query ? text.nothingFound : text.noConversations}</p> : null}
+      <Virtuoso
+        className="column-list"
+        data={found}
+        computeItemKey={(_, conversation) => conversation.conversation_id}
+        itemContent={(_, conversation) => <ConversationLine me={me} conversation={conversation} current={conversation.conversation_id === openID} />}
+        endReached={() => {
+          if (hasMore) list.loadMore().catch(() => undefined); // asked again at the next scroll
+        }}
+      />
+    </nav>
+  );
+}
+
+function useFound(conversations: readonly Conversation[], peers: readonly string[], query: string): readonly Conversation[] {
+  const name = useNames(peers);
+  const wanted = query.trim().toLowerCase();
+  if (!wanted) return conversations;
+  return conversations.filter((c) => (c.peer_id ? name(c.peer_id) : c.name).toLowerCase().includes(wanted));
+}

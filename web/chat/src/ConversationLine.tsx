@@ -1,0 +1,53 @@
+import type { Conversation, Message, User } from '@ackbox/client';
+import { Avatar } from '@mantine/core';
+import { memo } from 'react';
+import { MuteIcon, PinIcon } from './icons';
+import { useLanguage } from './language';
+import { shortTime } from './moment';
+import { useName } from './people';
+import { preview } from './preview';
+import { NoticeText } from './NoticeText';
+
+interface Props {
+  readonly me: User;
+  readonly conversation: Conversation;
+  readonly current: boolean;
+}
+
+export const ConversationLine = memo(function ConversationLine({ me, conversation, current }: Props) {
+  const { language, text } = useLanguage();
+  const peer = useName(conversation.peer_id);
+  const name = conversation.kind === 'direct' ? peer : conversation.name;
+  const last = conversation.last_message;
+  return (
+    <a className={current ? 'line line-current' : 'line'} href={`#c/${conversation.conversation_id}`} aria-current={current ? 'page' : undefined}>
+      <Avatar name={name} color="initials" radius="xl" aria-hidden="true" />
+      <span className="line-body">
+        <span className="line-row">
+          <span className="line-name ellipsis">{name}</span>
+          {conversation.pinned ? <span className="line-mark" role="img" aria-label={text.pinned}><PinIcon /></span> : null}
+          {conversation.muted ? <span className="line-mark" role="img" aria-label={text.muted}><MuteIcon /></span> : null}
+          <time className="line-time" dateTime={conversation.updated_at}>{shortTime(language, text, last?.created_at ?? conversation.updated_at)}</time>
+        </span>
+        <span className="line-row">
+          <span className="line-last ellipsis">{last ? <LastMessage me={me} message={last} group={conversation.kind === 'group'} /> : null}</span>
+          {conversation.unread_mentions > 0 ? <span className="badge" role="img" aria-label={text.mentioned}>@</span> : null}
+          {conversation.unread > 0 ? (
+            <span className={conversation.muted ? 'badge badge-muted' : 'badge'} role="img" aria-label={text.unread(conversation.unread)}>
+              {conversation.unread > 99 ? '99+' : conversation.unread}
+            </span>
+          ) : null}
+        </span>
+      </span>
+    </a>
+  );
+});
+
+function LastMessage({ me, message, group }: { me: User; message: Message; group: boolean }) {
+  const { text } = useLanguage();
+  const sender = useName(message.sender_id);
+  if (message.type === 'notice') return <NoticeText me={me} message={message} />;
+  const words = preview(text, message);
+  const who = message.sender_id === me.user_id ? text.you : sender;
+  return message.sender_id === me.user_id || group ? `${who}: ${words}` : words;
+}

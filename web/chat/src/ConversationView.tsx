@@ -1,0 +1,62 @@
+import type { Conversation, Message, MessageList, User } from '@ackbox/client';
+import { useEffect, useState } from 'react';
+import { useClient } from './client';
+import { Composer } from './Composer';
+import { ConversationHead } from './ConversationHead';
+import { useText } from './language';
+import { Messages } from './Messages';
+import { errorText } from './problem';
+
+interface Props {
+  readonly me: User;
+  readonly conversationID: string | null;
+  readonly peerID: string | null;
+  /** null until known, and of a direct chat before its first message. */
+  readonly conversation: Conversation | null;
+}
+
+/** The open conversation. */
+export function ConversationView({ me, conversationID, peerID, conversation }: Props) {
+  const text = useText();
+  const list = useMessageList(conversationID, peerID);
+  const [reply, setReply] = useState<Message | null>(null);
+  const [error, setError] = useState('');
+  const client = useClient();
+  // The list of conversations hears of one that was not among the loaded ones.
+  const missing = conversation ? null : conversationID;
+  useEffect(() => {
+    let gone = false;
+    if (!missing) return;
+    client.conversation(missing).catch((failure: unknown) => {
+      if (!gone) setError(errorText(text, failure));
+    });
+    return () => {
+      gone = true;
+    };
+  }, [client, missing, text]);
+  return (
+    <main className="view">
+      <ConversationHead me={me} conversation={conversation} peerID={peerID} />
+      {missing && error ? (
+        <p className="error pad" role="alert">
+          {error}
+        </p>
+      ) : null}
+      {list ? <Messages key={conversation ? 'known' : 'new'} me={me} list={list} conversation={conversation} onReply={setReply} /> : <div className="grow" />}
+      <Composer me={me} conversation={conversation} conversationID={conversationID} peerID={peerID} reply={reply} onReplyDone={() => setReply(null)} />
+    </main>
+  );
+}
+
+function useMessageList(conversationID: string | null, peerID: string | null): MessageList | null {
+  const client = useClient();
+  const [list, setList] = useState<MessageList | null>(null);
+  useEffect(() => {
+    if (!peerID && !conversationID) return;
+    const opened = client.messages(peerID ? { to: peerID } : { conversation: conversationID ?? '' });
+    setList(opened);
+    return () => opened.close();
+    // A direct conversation is the same one before and after it has an id.
+  }, [client, peerID, peerID ? null : conversationID]);
+  return list;
+}

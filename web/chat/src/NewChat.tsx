@@ -1,0 +1,23 @@
+import type { User } from '@ackbox/client';
+import { Modal } from '@mantine/core';
+import { useMemo } from 'react';
+import { useText } from './language';
+import { PersonSearch } from './PersonSearch';
+import { open } from './route';
+
+/** Opens the direct chat with somebody. */
+export function NewChat({ me, onClose }: { me: User; onClose: () => void }) {
+  const text = useText();
+  const without = useMemo(() => new Set([me.user_id]), [me]);
+  return (
+    <Modal opened onClose={onClose} title={text.newChat} closeButtonProps={{ 'aria-label': text.close }}>
+      <PersonSearch
+        without={without}
+        onPick={(user) => {
+          open({ to: user.user_id });
+          onClose();
+        }}
+      />
+    </Modal>
+  );
+}

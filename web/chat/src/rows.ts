@@ -1,0 +1,54 @@
+import type { Conversation, MessageItem } from '@ackbox/client';
+import { useMemo, useState } from 'react';
+import { dayOf } from './moment';
+
+/** A message as it is shown: with the day above it, the mark of what is new, and the sender's name if it was another before. */
+export interface Row {
+  readonly item: MessageItem;
+  readonly at: number;
+  readonly day: boolean;
+  readonly unread: boolean;
+  readonly first: boolean;
+}
+
+/** Messages of one sender that are closer than this stand together, in ms. */
+const together = 5 * 60_000;
+
+/** Where what is new begins: it stays where it was when the conversation was opened. */
+function useUnreadFrom(conversation: Conversation | null): number {
+  const id = conversation?.conversation_id ?? null;
+  const [mark, setMark] = useState<{ id: string | null; from: number }>({ id: null, from: Infinity });
+  if (!conversation || mark.id === id) return mark.from;
+  const next = { id, from: conversation.unread > 0 ? conversation.read_seq : Infinity };
+  setMark(next);
+  return next.from;
+}
+
+export function useRows(items: readonly MessageItem[], conversation: Conversation | null): readonly Row[] {
+  const unreadFrom = useUnreadFrom(conversation);
+  return useMemo(() => {
+    // What a recall leaves in the order is not shown: the recalled message itself says so.
+    const shown = items.filter(({ message }) => message?.type !== 'recall');
+    let marked = false;
+    return shown.map((item, i) => {
+      const at = timeOf(item);
+      const before = shown[i - 1];
+      const day = !before || dayOf(timeOf(before)) !== dayOf(at);
+      const seq = item.message?.conversation_seq ?? 0;
+      // Above the first loaded message it is not known whether the mark is further up, unless that one is the next.
+      const unread = !marked && !item.mine && seq > unreadFrom && (before !== undefined || seq === unreadFrom + 1);
+      marked ||= unread;
+      const first = day || unread || !before || senderOf(before) !== senderOf(item) || at - timeOf(before) > together;
+      return { item, at, day, unread, first };
+    });
+  }, [items, unreadFrom]);
+}
+
+function senderOf({ mine, message }: MessageItem): string {
+  if (message?.type === 'notice') return 'notice';
+  return mine ? 'me' : (message?.sender_id ?? '');
+}
+
+function timeOf({ message, pending }: MessageItem): number {
+  return message ? Date.parse(message.created_at) : (pending?.at ?? 0);
+}

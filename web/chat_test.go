@@ -1,0 +1,53 @@
+package web_test
+
+import (
+	"bytes"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"ackbox/internal/testenv"
+)
+
+// The chat page in Chromium, against the real binary that has it embedded.
+func TestChat(t *testing.T) {
+	npm(t, nil, "run", "--workspace", "chat", "check")
+	npm(t, []string{"ACKBOX_TEST_BINARY=" + testenv.Binary(t)}, "run", "--workspace", "chat", "test")
+}
+
+// What is embedded is what the sources make, and small enough: the build fails above the budget of a first load.
+func TestChatIsFresh(t *testing.T) {
+	fresh := t.TempDir()
+	npm(t, []string{"ACKBOX_CHAT_DIST=" + fresh}, "run", "--workspace", "chat", "build")
+	want, have := files(t, fresh), files(t, filepath.Join("chat", "dist"))
+	for name, content := range want {
+		if !bytes.Equal(have[name], content) {
+			t.Errorf("chat/dist/%s is not what the sources make: run make web", name)
+		}
+	}
+	for name := range have {
+		if _, known := want[name]; !known {
+			t.Errorf("chat/dist/%s is not made by the sources: run make web", name)
+		}
+	}
+}
+
+// files reads a folder, by path inside it.
+func files(t *testing.T, folder string) map[string][]byte {
+	t.Helper()
+	read := map[string][]byte{}
+	root := os.DirFS(folder)
+	err := fs.WalkDir(root, ".", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		body, err := fs.ReadFile(root, name)
+		read[name] = body
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return read
+}
