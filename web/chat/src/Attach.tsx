@@ -1,4 +1,4 @@
-import type { Draft, SendType } from '@ackbox/client';
+import type { Client, Draft, SendType } from '@ackbox/client';
 import { ActionIcon } from '@mantine/core';
 import { useRef, useState } from 'react';
 import { useClient } from './client';
@@ -17,15 +17,7 @@ export function Attach({ onSend, onError }: { onSend: (content: Pick<Draft, 'typ
     onError('');
     setBusy(true);
     try {
-      const answer = await client.fetch(`/v1/files?name=${encodeURIComponent(file.name.slice(-200))}`, {
-        method: 'POST',
-        headers: { 'Content-Type': file.type || 'application/octet-stream' },
-        body: file,
-      });
-      const body: unknown = await answer.json().catch(() => null);
-      if (!answer.ok) throw new Refused(codeOf(body));
-      if (typeof body !== 'object' || body === null || !('type' in body)) throw new Refused('');
-      onSend({ type: typeOf(String(body.type)), body: { ...body } });
+      onSend(await uploaded(client, file));
     } catch (failure) {
       onError(errorText(text, failure));
     } finally {
@@ -51,6 +43,22 @@ export function Attach({ onSend, onError }: { onSend: (content: Pick<Draft, 'typ
       </ActionIcon>
     </>
   );
+}
+
+/** The type that claims nothing: what is of no type that the server takes is sent as it, to be saved and never shown. */
+const anyBytes = 'application/octet-stream';
+
+async function uploaded(client: Client, file: File, media = file.type || anyBytes): Promise<Pick<Draft, 'type' | 'body'>> {
+  const answer = await client.fetch(`/v1/files?name=${encodeURIComponent(file.name.slice(-200))}`, {
+    method: 'POST',
+    headers: { 'Content-Type': media },
+    body: file,
+  });
+  const body: unknown = await answer.json().catch(() => null);
+  if (answer.ok && typeof body === 'object' && body !== null && 'type' in body) return { type: typeOf(String(body.type)), body: { ...body } };
+  const code = codeOf(body);
+  if (code === 'file_refused' && media !== anyBytes) return uploaded(client, file, anyBytes);
+  throw new Refused(code);
 }
 
 function typeOf(media: string): SendType {

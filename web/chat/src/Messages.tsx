@@ -1,5 +1,5 @@
-import type { Conversation, Message, MessageList, User } from '@ackbox/client';
-import { useState } from 'react';
+import type { Conversation, Message, MessageItem, MessageList, User } from '@ackbox/client';
+import { useEffect, useState } from 'react';
 import { Virtuoso } from 'react-virtuoso';
 import { useObservable } from './client';
 import { Announcer } from './Announcer';
@@ -12,6 +12,13 @@ import { useReading } from './reading';
 import { useRows, type Row } from './rows';
 import { useScroll } from './scroll';
 
+/** Unread messages that are surely on the newest page. */
+const mostAtOnce = 40;
+const nothing: readonly MessageItem[] = [];
+
+/** Room around the messages. */
+const room = { Header: () => <div className="room" />, Footer: () => <div className="room" /> };
+
 interface Props {
   readonly me: User;
   readonly list: MessageList;
@@ -23,8 +30,15 @@ interface Props {
 export function Messages({ me, list, conversation, onReply }: Props) {
   const text = useText();
   const state = useObservable(list);
-  const rows = useRows(state.items, conversation);
+  const [far] = useState(conversation && conversation.unread > mostAtOnce ? conversation.read_seq + 1 : null);
+  const [there, setThere] = useState(far === null);
+  const rows = useRows(there ? state.items : nothing, conversation);
   const scroll = useScroll(list, rows);
+  const { jump } = scroll;
+  // What is new begins above the newest page: go there first, so that nothing counts as read which nobody saw.
+  useEffect(() => {
+    if (far !== null && !there) void jump(far).finally(() => setThere(true));
+  }, [far, there, jump]);
   const [info, setInfo] = useState<Message | null>(null);
   const onRange = useReading(conversation, rows, scroll.firstIndex, scroll.atEnd && !state.hasNewer);
   return (
@@ -35,13 +49,14 @@ export function Messages({ me, list, conversation, onReply }: Props) {
         </p>
       ) : null}
       {rows.length === 0 ? (
-        <p className="dim pad grow">{state.loading ? text.loading : text.noMessages}</p>
+        <p className="dim pad grow">{state.loading || !there ? text.loading : text.noMessages}</p>
       ) : (
         <Virtuoso<Row>
           key={scroll.place}
           ref={scroll.ref}
           className="messages-list"
           tabIndex={0}
+          components={room}
           data={rows}
           firstItemIndex={scroll.firstIndex}
           initialTopMostItemIndex={scroll.start}

@@ -7,10 +7,15 @@ function format(language: Language, name: string, options: Intl.DateTimeFormatOp
   const key = `${language}:${name}`;
   let found = formats.get(key);
   if (!found) {
-    found = new Intl.DateTimeFormat(language, options);
+    found = new Intl.DateTimeFormat(localeOf(language), options);
     formats.set(key, found);
   }
   return found;
+}
+
+/** The browser's own locale if it is of the language: a British clock is not an American one. */
+function localeOf(language: Language): string {
+  return navigator.languages.find((locale) => locale.split('-')[0] === language.split('-')[0]) ?? language;
 }
 
 export function clockTime(language: Language, at: number | string): string {

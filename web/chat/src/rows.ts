@@ -29,14 +29,14 @@ export function useRows(items: readonly MessageItem[], conversation: Conversatio
   return useMemo(() => {
     // What a recall leaves in the order is not shown: the recalled message itself says so.
     const shown = items.filter(({ message }) => message?.type !== 'recall');
-    let marked = false;
+    // Below what is loaded it is not known where the mark belongs.
+    let marked = (shown[0]?.message?.conversation_seq ?? 0) > unreadFrom + 1;
     return shown.map((item, i) => {
       const at = timeOf(item);
       const before = shown[i - 1];
       const day = !before || dayOf(timeOf(before)) !== dayOf(at);
       const seq = item.message?.conversation_seq ?? 0;
-      // Above the first loaded message it is not known whether the mark is further up, unless that one is the next.
-      const unread = !marked && !item.mine && seq > unreadFrom && (before !== undefined || seq === unreadFrom + 1);
+      const unread = !marked && !item.mine && seq > unreadFrom;
       marked ||= unread;
       const first = day || unread || !before || senderOf(before) !== senderOf(item) || at - timeOf(before) > together;
       return { item, at, day, unread, first };

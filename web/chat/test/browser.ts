@@ -62,7 +62,12 @@ export class Person {
     return person;
   }
 
-  watch(page: Page): void {
+  /** The same person in another tab, where nothing is open yet. */
+  async tab(): Promise<Person> {
+    return new Person(this.name, this.context, await this.context.newPage());
+  }
+
+  private watch(page: Page): void {
     page.on('pageerror', (error) => this.faults.push(String(error)));
     page.on('console', (message) => {
       if (/Content Security Policy|React|Warning/.test(message.text())) this.faults.push(message.text());

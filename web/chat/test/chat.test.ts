@@ -18,7 +18,7 @@ test('two people talk, with ticks, unread counts and no fault of the page', asyn
 
   await bob.page.getByLabel('Write a message').pressSequentially('Hi');
   await ann.page.getByText('Bob is writing…').waitFor();
-  await bob.write('<img src=x onerror="document.title=1"> https://example.org/x, ok');
+  await bob.write('<img src=x onerror="document.title=1"> see https://example.org/x, please');
   await ann.sees('<img src=x');
   assert.equal(await ann.page.locator('.bubble img').count(), 0);
   const link = ann.page.locator('.bubble a');
@@ -27,7 +27,7 @@ test('two people talk, with ticks, unread counts and no fault of the page', asyn
 
   await ann.write('What do you think of Thursday, by the lake, at half past six?');
   await bob.sees('Thursday');
-  await bob.write('Good idea 👍');
+  await bob.write('Good idea, I am in.');
   await ann.sees('Good idea');
   await ann.ticked('Thursday', 'read');
   await ann.page.getByText('online', { exact: true }).waitFor();
