@@ -9,6 +9,12 @@ test('a group: made, called, replied to, recalled, ruled and left, at desktop an
     Person.register(on, 'Bob', { viewport: { width: 375, height: 720 }, hasTouch: true, isMobile: true }),
     Person.register(on, 'Eve'),
   ]);
+  await eve.openChat(ann);
+  await eve.write('Hello Ann, nice to be here');
+  await bob.openChat(ann);
+  await bob.write('See you on Saturday');
+  await ann.page.locator('a.line').nth(1).waitFor();
+  await bob.page.getByRole('button', { name: 'Back to conversations' }).click();
   await ann.page.getByRole('button', { name: 'New chat' }).click();
   await ann.page.getByRole('menuitem', { name: 'New group' }).click();
   await ann.page.getByLabel('Group name').fill('Lake trip');
@@ -36,6 +42,15 @@ test('a group: made, called, replied to, recalled, ruled and left, at desktop an
   await bob.ticked('in the garage', 'read', 'delivered');
   await bob.page.getByRole('button', { name: /^Read/ }).first().waitFor();
   await bob.shot('phone-group');
+
+  await eve.write('I bring sandwiches and a map: https://example.org/lake');
+  await ann.sees('sandwiches');
+  await ann.write('Perfect. Saturday at nine, at the station.');
+  await ann.ticked('Perfect', 'read');
+  await ann.shot('desktop-group');
+  await ann.page.emulateMedia({ colorScheme: 'dark' });
+  await ann.shot('desktop-group-dark');
+  await ann.page.emulateMedia({ colorScheme: 'light' });
 
   await eve.write('a slip');
   await ann.sees('a slip');
