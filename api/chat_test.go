@@ -20,7 +20,7 @@ func TestChatFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	get := func(address string, header map[string]string) *httptest.ResponseRecorder {
-		r := httptest.NewRequest(http.MethodGet, address, nil)
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, address, nil)
 		for name, value := range header {
 			r.Header.Set(name, value)
 		}
