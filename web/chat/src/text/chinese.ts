@@ -105,7 +105,6 @@ export const chinese: Text = {
   types: { image: '图片', file: '文件', audio: '音频', video: '视频', location: '位置', emoji: '表情', card: '名片', custom: '消息', text: '消息', recall: '已撤回的消息', notice: '通知' },
   download: '下载',
   uploading: '上传中…',
-  loadFile: '显示',
   loading: '加载中…',
   noMessages: '还没有消息，打个招呼吧。',
   notices: {

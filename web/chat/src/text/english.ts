@@ -103,7 +103,6 @@ export const english = {
   types: { image: 'Image', file: 'File', audio: 'Audio', video: 'Video', location: 'Location', emoji: 'Emoji', card: 'Card', custom: 'Message', text: 'Message', recall: 'Recalled message', notice: 'Notice' },
   download: 'Download',
   uploading: 'Uploading…',
-  loadFile: 'Show',
   loading: 'Loading…',
   noMessages: 'No messages yet. Say hello.',
   notices: {
