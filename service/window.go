@@ -33,6 +33,9 @@ type Window struct {
 	sent    sentKeys              // while it is alone
 }
 
+// sentMost bounds the keys of one generation: beyond it they are forgotten early, and the row decides.
+const sentMost = 65_536
+
 // sentKeys are keys that this node has sent, for one to two windows.
 type sentKeys struct {
 	newer, older map[windowKey]struct{}
@@ -40,7 +43,7 @@ type sentKeys struct {
 }
 
 func (s *sentKeys) add(k windowKey, window time.Duration) {
-	if now := time.Now(); now.Sub(s.turned) >= window {
+	if now := time.Now(); now.Sub(s.turned) >= window || len(s.newer) >= sentMost {
 		s.older, s.newer = s.newer, make(map[windowKey]struct{}, len(s.newer))
 		if now.Sub(s.turned) >= 2*window {
 			s.older = nil

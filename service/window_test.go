@@ -168,6 +168,12 @@ func TestWindowAlone(t *testing.T) {
 		if n := len(w.sent.newer) + len(w.sent.older); n > 3 {
 			t.Errorf("%d keys are remembered", n)
 		}
+		for i := range 3 * sentMost { // in one window
+			w.sent.add(windowKey{sender, fmt.Sprint("burst", i)}, w.length)
+		}
+		if n := len(w.sent.newer) + len(w.sent.older); n > 2*sentMost {
+			t.Errorf("%d keys of a burst are remembered, want at most %d", n, 2*sentMost)
+		}
 	})
 }
 
