@@ -37,13 +37,15 @@ func (a *API) stream(c *gin.Context) {
 		return
 	}
 	opening.Opened = leave
+	var session *service.Session
 	err = a.deps.Sockets.Serve(c.Writer, c.Request, func(conn *ws.Conn) (ws.Session, func()) {
-		session := a.deps.Delivery.Join(conn, opening)
+		session = a.deps.Delivery.Join(conn, opening)
 		joined = true
-		a.recheck(session)
 		return session, func() { a.deps.Delivery.Leave(session) }
 	})
 	switch {
+	case err == nil:
+		a.recheck(session)
 	case errors.Is(err, ws.ErrFull):
 		a.turnAway(c, full())
 	case errors.Is(err, ws.ErrClosing):
