@@ -461,7 +461,12 @@ var defects = []struct {
 		if gone == nil {
 			return false
 		}
-		sent := find(r, 0, func(e *Event) bool { return answeredSend(e) && e.Sights[0].Message == gone.Message })
+		sent := find(r, 0, func(e *Event) bool {
+			return answeredSend(e) && e.Sights[0].Message == gone.Message && !e.Sights[0].empty() // not a repeat that was answered after the recall
+		})
+		if sent == nil {
+			return false
+		}
 		last := r.Events[len(r.Events)-1].At
 		ask := Event{At: last + 1, Op: OpHistory, Phase: Invoke, Call: 1 << 41, User: sent.User, Device: "phone", Conversation: sent.Sights[0].Conversation, After: sent.Sights[0].ConversationSeq - 1}
 		answer := ask
