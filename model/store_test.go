@@ -171,6 +171,7 @@ func TestRestart(t *testing.T) {
 			ok(t, s.writer.Raw("PRAGMA journal_mode").Row().Scan(&mode))
 			want(t, "journal mode", mode, "wal")
 			want(t, "synchronous (2 is FULL)", number(t, &Store{reader: s.writer}, "PRAGMA synchronous"), 2)
+			want(t, "bytes of a page", number(t, &Store{reader: s.writer}, "PRAGMA page_size"), pageSize)
 			want(t, "pages of a log", number(t, &Store{reader: s.writer}, "PRAGMA wal_autocheckpoint"), walPages)
 		} else {
 			var level string
