@@ -70,6 +70,7 @@ type server struct {
 	s3           *blob.S3 // nil: files are in the data folder
 	files        *service.Files
 	relay        *service.RedisRelay // nil on SQLite: there is no other node
+	calls        *service.NodeCalls
 	hub          *ws.Hub
 	api          *api.API
 	jobs         *job.Runner
@@ -277,6 +278,12 @@ func (s *server) buildCore(ctx context.Context) (err error) {
 		}
 		s.onClose("relay", func(context.Context) error { s.relay.Stop(); return nil })
 	}
+	var others redis.UniversalClient // nil: there are none
+	if s.relay != nil {
+		others = s.redis
+	}
+	s.calls = service.NewNodeCalls(s.store, others, s.installation, rand.Text(), s.ids.Node, clock, s.log)
+	s.onClose("node calls", func(context.Context) error { s.calls.Stop(); return nil })
 	if c.Presence == "on" {
 		options := service.PresenceOptions{Store: s.store, Delivery: s.delivery, Installation: s.installation, Node: node, Clock: clock, Log: s.log}
 		if s.relay != nil { // there may be other nodes

@@ -103,6 +103,26 @@ func (s *Store) ReleaseLease(ctx context.Context, lease Lease) error {
 	return nil
 }
 
+// NodeRow is a node that has ever run here, as its lease says.
+type NodeRow struct {
+	ID        NodeID
+	Address   string // of its public listener
+	StartedAt Millis
+	ExpiresAt Millis // of its lease; 0: it stopped in order
+}
+
+// Nodes lists all node ids that were ever leased, at most 1,024, in order.
+func (s *Store) Nodes(ctx context.Context) ([]NodeRow, error) {
+	rows, err := s.read(ctx).Raw("SELECT id, address, started_at, expires_at FROM nodes ORDER BY id").Rows()
+	if err != nil {
+		return nil, fmt.Errorf("list nodes: %w", err)
+	}
+	return scanAll(rows, func(r *sql.Rows) (n NodeRow, err error) {
+		err = r.Scan(&n.ID, &n.Address, &n.StartedAt, &n.ExpiresAt)
+		return n, err
+	})
+}
+
 // LiveNodes counts the nodes whose lease holds.
 func (s *Store) LiveNodes(ctx context.Context, now Millis) (n int, err error) {
 	if err := s.read(ctx).Raw("SELECT COUNT(*) FROM nodes WHERE expires_at >= ?", now).Row().Scan(&n); err != nil {
