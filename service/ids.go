@@ -16,14 +16,13 @@ import (
 	"ackbox/model"
 )
 
-// An id has 63 bits: 41 of milliseconds since idEpoch (until 2095), 10 of the node
-// id, 12 of a counter within the millisecond. The layout is Twitter's Snowflake.
+// What an id is made of: see model.IDNodeBits.
 const (
-	idNodeBits    = 10
-	idCounterBits = 12
+	idNodeBits    = model.IDNodeBits
+	idCounterBits = model.IDCounterBits
 )
 
-var idEpoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).UnixMilli()
+var idEpoch = model.IDEpoch
 
 const (
 	// LeaseTTL is how long a node id stays ours without renewal.

@@ -1,0 +1,9 @@
+package trace
+
+import (
+	"testing"
+
+	"ackbox/internal/testenv"
+)
+
+func TestMain(m *testing.M) { testenv.Main(m) }
