@@ -346,6 +346,7 @@ func (s *server) buildParts(ctx context.Context, audiences *service.Audiences, c
 	})
 	s.hub = ws.NewHub(s.config.MaxSockets, silence(s.config.Heartbeat), api.Origins(s.config.AllowedOrigins), s.log)
 	s.onClose("sockets", s.closeSockets)
+	s.registry.MustRegister(newNodeFigures(s))
 	metrics := promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{})
 	deps := api.Deps{
 		Auth: s.auth, Users: users, Blocks: conversations, IDs: s.ids, Ready: s.ready,
@@ -353,7 +354,7 @@ func (s *server) buildParts(ctx context.Context, audiences *service.Audiences, c
 		Mailboxes: service.NewMailboxes(s.store, s.acker, clock), Conversations: conversations,
 		Groups:  service.NewGroups(s.store, s.ids, s.writer, conversations, s.delivery, s.config.MailboxGroupLimit, s.config.GroupMaxMembers, clock),
 		Devices: service.NewDevices(s.store, s.auth, s.delivery, s.presence), Presence: s.presence, Files: s.files, Delivery: s.delivery, Sockets: s.hub, Connects: service.NewGate(s.config.ConnectConcurrency),
-		Log: s.log, AllowedOrigins: s.config.AllowedOrigins, TrustedProxies: s.config.TrustedProxies, Limits: s.limits, Version: version,
+		Log: s.log, AllowedOrigins: s.config.AllowedOrigins, TrustedProxies: s.config.TrustedProxies, Limits: s.limits, Version: version, Registry: s.registry,
 	}
 	if s.config.AdminAddr == "" {
 		deps.Metrics = metrics

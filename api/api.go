@@ -13,6 +13,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humagin"
 	"github.com/gin-gonic/gin"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"ackbox/service"
 	"ackbox/ws"
@@ -43,10 +44,11 @@ type Deps struct {
 	Ready         Ready
 
 	Log            *slog.Logger
-	Metrics        http.Handler    // nil: metrics are elsewhere
-	AllowedOrigins []string        // of browsers, beside the server's own
-	TrustedProxies []string        // whose X-Forwarded-For is believed
-	Limits         *service.Limits // nil: nothing is limited
+	Metrics        http.Handler          // nil: metrics are elsewhere
+	AllowedOrigins []string              // of browsers, beside the server's own
+	TrustedProxies []string              // whose X-Forwarded-For is believed
+	Limits         *service.Limits       // nil: nothing is limited
+	Registry       prometheus.Registerer // nil: requests are not counted
 	Version        string
 }
 
@@ -59,6 +61,7 @@ type API struct {
 	origins  map[string]bool
 	log      *slog.Logger
 	request  requestNames
+	figures  *requestFigures // nil: requests are not counted
 }
 
 // New builds the edge: middleware, then every route, then the descriptions of them.
@@ -72,6 +75,10 @@ func New(deps Deps) (*API, error) {
 	a.engine.RemoteIPHeaders = []string{"X-Forwarded-For"} // no other: a proxy that does not set one lets it through
 	if err := a.engine.SetTrustedProxies(deps.TrustedProxies); err != nil {
 		return nil, fmt.Errorf("trusted proxies: %w", err)
+	}
+	if deps.Registry != nil {
+		a.figures = newRequestFigures(deps.Registry)
+		a.engine.Use(a.counted)
 	}
 	a.engine.Use(a.named, a.logged, a.recovered, a.guarded, a.crossOrigin)
 	a.engine.NoRoute(a.noRoute)
@@ -105,6 +112,9 @@ func New(deps Deps) (*API, error) {
 	}
 	if err := a.describe(); err != nil {
 		return nil, err
+	}
+	if a.figures != nil {
+		a.figures.known(a.engine.Routes())
 	}
 	return a, nil
 }

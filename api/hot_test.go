@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 
 	"ackbox/model"
@@ -75,7 +76,7 @@ func newHotEdge(t testing.TB) *hotEdge {
 	edge, err := New(Deps{
 		Auth: auth, Users: service.NewUsers(store, auth), Blocks: conversations, IDs: ids, Ready: func(context.Context) ([]Dependency, bool) { return nil, true },
 		Messages:  service.NewMessages(store, ids, window, writer, audiences, conversations, time.Minute, time.Now),
-		Mailboxes: service.NewMailboxes(store, acker, time.Now), Conversations: conversations, Delivery: delivery, Log: log,
+		Mailboxes: service.NewMailboxes(store, acker, time.Now), Conversations: conversations, Delivery: delivery, Log: log, Registry: prometheus.NewRegistry(),
 	})
 	check(err)
 	h := &hotEdge{handler: edge.Handler()}

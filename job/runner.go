@@ -29,6 +29,8 @@ type Runner struct {
 	log    *slog.Logger
 	runs   *prometheus.CounterVec
 	took   *prometheus.HistogramVec
+	every  *prometheus.GaugeVec
+	done   *prometheus.GaugeVec
 
 	mu      sync.Mutex
 	jobs    map[string]*scheduled
@@ -49,10 +51,12 @@ func NewRunner(log *slog.Logger, registry prometheus.Registerer) *Runner {
 	r := &Runner{
 		jobs: map[string]*scheduled{},
 		ctx:  ctx, cancel: cancel, log: log,
-		runs: prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "ackbox", Name: "job_runs_total", Help: "Runs of jobs, by outcome: ok, error, panic or skipped."}, []string{"job", "outcome"}),
-		took: prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: "ackbox", Name: "job_seconds", Help: "Time of a run.", Buckets: prometheus.ExponentialBuckets(0.0005, 4, 10)}, []string{"job"}),
+		runs:  prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "ackbox", Name: "job_runs_total", Help: "Runs of jobs, by outcome: ok, error, panic or skipped."}, []string{"job", "outcome"}),
+		took:  prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: "ackbox", Name: "job_seconds", Help: "Time of a run.", Buckets: prometheus.ExponentialBuckets(0.0005, 4, 10)}, []string{"job"}),
+		every: prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "ackbox", Name: "job_interval_seconds", Help: "How often a job is to run."}, []string{"job"}),
+		done:  prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "ackbox", Name: "job_last_success_timestamp_seconds", Help: "When the last run without an error ended, as Unix time; before the first, when the server started."}, []string{"job"}),
 	}
-	registry.MustRegister(r.runs, r.took)
+	registry.MustRegister(r.runs, r.took, r.every, r.done)
 	r.cron = cron.New()
 	return r
 }
@@ -64,6 +68,12 @@ func (r *Runner) Add(j Job) {
 	r.mu.Lock()
 	r.jobs[j.Name] = s
 	r.mu.Unlock()
+	r.every.WithLabelValues(j.Name).Set(j.Every.Seconds())
+	r.done.WithLabelValues(j.Name).SetToCurrentTime()
+	r.took.WithLabelValues(j.Name)
+	for _, outcome := range []string{"ok", "error", "panic", "skipped"} {
+		r.runs.WithLabelValues(j.Name, outcome) // at 0: of a series that begins with its first event, that event is lost to rate()
+	}
 	r.cron.Schedule(cron.Every(j.Every), cron.FuncJob(func() {
 		select {
 		case s.running <- struct{}{}:
@@ -116,7 +126,9 @@ func (r *Runner) once(j Job) {
 	if err := j.Run(r.ctx); err != nil && r.ctx.Err() == nil {
 		outcome = "error"
 		r.log.Warn("job failed", "job", j.Name, "error", err)
+		return
 	}
+	r.done.WithLabelValues(j.Name).SetToCurrentTime()
 }
 
 // Start begins to tick.

@@ -123,6 +123,17 @@ func (q *AckQueue) Acked(s *Session, seq int64) (first time.Time, ok bool) {
 	return p.first, true
 }
 
+// FirstPush is when an entry was first pushed; ok is false when it is not there.
+func (q *AckQueue) FirstPush(s *Session, seq int64) (at time.Time, ok bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	p, ok := q.lru.Peek(pushKey{s, 0, seq})
+	if !ok {
+		return time.Time{}, false
+	}
+	return p.first, true
+}
+
 // Overdue takes from the old end, at most limit, what was last pushed timeout ago or
 // earlier, oldest first. Each goes to the young end with one more attempt: the caller
 // pushes it again, or removes it.

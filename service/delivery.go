@@ -354,17 +354,6 @@ func (s *Session) close(code int, reason string, retryAfter time.Duration) {
 	s.socket.Close(encodeFrame(Bye{Type: "bye", Code: code, RetryAfterMS: retryAfter.Milliseconds()}), code, reason)
 }
 
-func (d *Delivery) countByState(state sessionState) (n int) {
-	d.each(func(s *Session) {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if s.state == state {
-			n++
-		}
-	})
-	return n
-}
-
 // spread is a delay below limit that differs by session.
 func spread(s *Session, limit time.Duration) time.Duration {
 	var sum uint64

@@ -390,6 +390,17 @@ func TestReplaced(t *testing.T) {
 	equal(t, "sessions", i.delivery.countByState(stateLive), 2)
 }
 
+func (d *Delivery) countByState(state sessionState) (n int) {
+	d.each(func(s *Session) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.state == state {
+			n++
+		}
+	})
+	return n
+}
+
 // TestKicks: each reason to close has its code, and closes whom it means.
 func TestKicks(t *testing.T) {
 	t.Parallel()

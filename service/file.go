@@ -69,6 +69,7 @@ type Files struct {
 
 // NewFiles wires the part.
 func NewFiles(o FileOptions) *Files {
+	o.Blobs = measuredBlobs{o.Blobs}
 	return &Files{FileOptions: o, byUser: map[model.UserID]int{}}
 }
 

@@ -1,6 +1,8 @@
 package service
 
 import (
+	"strconv"
+
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -17,6 +19,9 @@ type metricSet struct {
 	redisErrors, relayDropped, relayPublished          prometheus.Counter
 	rateLimited                                        *prometheus.CounterVec
 	connectsRefused                                    prometheus.Counter
+	fileSeconds                                        *prometheus.HistogramVec
+	fileErrors                                         *prometheus.CounterVec
+	fileBytes                                          prometheus.Counter
 }
 
 func newMetricSet() *metricSet {
@@ -48,6 +53,9 @@ func newMetricSet() *metricSet {
 		relayDropped:    counter("relay_dropped_total", "Events for other nodes that were dropped; their sweep repairs."),
 		relayPublished:  counter("relay_published_total", "Events published for other nodes."),
 		connectsRefused: counter("connects_refused_total", "Sockets refused with 503 because too many devices connected at once or were connected."),
+		fileSeconds:     prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: "ackbox", Name: "file_store_seconds", Help: "Time of an operation of the file store: put, open, remove.", Buckets: prometheus.ExponentialBuckets(0.001, 4, 9)}, []string{"operation"}),
+		fileErrors:      prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "ackbox", Name: "file_store_errors_total", Help: "Operations of the file store that failed."}, []string{"operation"}),
+		fileBytes:       counter("file_bytes_total", "Bytes of files stored."),
 		rateLimited:     prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "ackbox", Name: "rate_limited_total", Help: "Requests refused with 429, by limit."}, []string{"limit"}),
 	}
 }
@@ -56,13 +64,29 @@ func newMetricSet() *metricSet {
 func RegisterMetrics(registry prometheus.Registerer, writer *Writer, delivery *Delivery) {
 	m := metrics
 	registry.MustRegister(m.sends, m.duplicates, m.sendErrors, m.batchSize, m.commitSeconds, m.ackBatchSize, m.ackSeconds, m.pushes, m.retries, m.evictions,
-		m.repairs, m.receipts, m.acks, m.ackLatency, m.closes, m.redisErrors, m.relayDropped, m.relayPublished, m.rateLimited, m.connectsRefused)
+		m.repairs, m.receipts, m.acks, m.ackLatency, m.closes, m.redisErrors, m.relayDropped, m.relayPublished, m.rateLimited, m.connectsRefused, m.fileSeconds, m.fileErrors, m.fileBytes)
 	gauge := func(name, help string, labels prometheus.Labels, read func() float64) {
 		registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "ackbox", Name: name, Help: help, ConstLabels: labels}, read))
 	}
 	gauge("writer_queue", "Sends that wait for the writer.", nil, func() float64 { return float64(writer.queue.waiting()) })
 	gauge("ack_queue_entries", "Un-acked pushes in the ack queue.", nil, func() float64 { return float64(delivery.queue.Len()) })
-	for _, state := range []sessionState{stateOpening, stateLive, stateBehind} {
-		gauge("sessions", "Sockets of this node by state.", prometheus.Labels{"state": state.String()}, func() float64 { return float64(delivery.countByState(state)) })
+	gauge("writer_queue_capacity", "Sends that may wait for the writer; beyond, they get 503.", nil, func() float64 { return writerCapacity })
+	gauge("ack_queue_capacity", "Un-acked pushes that the ack queue may hold: ACKBOX_ACK_QUEUE_SIZE.", nil, func() float64 { return float64(delivery.opts.QueueSize) })
+	gauge("mailbox_readers_waiting", "Sessions that wait for their mailbox to be read.", nil, func() float64 { return float64(len(delivery.pumps)) })
+	registry.MustRegister(newSessionFigures(delivery))
+	m.begin()
+}
+
+// begin makes the series that there are, at 0: of a series that appears with its first event, that event is lost to rate().
+func (m *metricSet) begin() {
+	for _, code := range []int{CloseRestart, CloseTryLater, CloseToken, CloseReplaced, CloseBanned, CloseUnacked, CloseSlow, ClosePositionLost} {
+		m.closes.WithLabelValues(strconv.Itoa(code))
+	}
+	for _, operation := range []string{blobPut, blobOpen, blobRemove} {
+		m.fileSeconds.WithLabelValues(operation)
+		m.fileErrors.WithLabelValues(operation)
+	}
+	for limit := range limitWords {
+		m.rateLimited.WithLabelValues(string(limit))
 	}
 }

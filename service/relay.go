@@ -188,6 +188,12 @@ func (r *RedisRelay) channel(user model.UserID) string {
 	return r.tag(r.partOf(user)) + "user:" + strconv.FormatInt(int64(user), 10)
 }
 
+// Waiting is how many events wait for Redis.
+func (r *RedisRelay) Waiting() int { return r.queue.waiting() }
+
+// Peers is how many other nodes are known.
+func (r *RedisRelay) Peers() int { return int(r.peers.Load()) }
+
 // HasPeers says whether other nodes are known.
 func (r *RedisRelay) HasPeers() bool { return r.peers.Load() > 0 }
 
