@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net/http"
 	"path"
+	"regexp"
 	"strings"
 
 	"github.com/gin-gonic/gin"
@@ -14,9 +15,19 @@ import (
 	"ackbox/web"
 )
 
+// ownHost is what may be named as a source in a policy: a name or an IPv4 address, perhaps with a port. A Host header may
+// hold more than that, and a policy is a list with separators.
+var ownHost = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?(:[0-9]{1,5})?$`)
+
 // chatPolicy lets the chat page run its own script and style, talk to its own server and show images that it has
-// read itself; nothing inline, and no other host.
-const chatPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+// read itself; nothing inline, and no other host. Old Safari's 'self' has no sockets in it, so they are named.
+func chatPolicy(host string) string {
+	sockets := ""
+	if ownHost.MatchString(host) {
+		sockets = " ws://" + host + " wss://" + host
+	}
+	return "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'" + sockets + "; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+}
 
 // chatFile is a file of the chat page, as it is and gzipped.
 type chatFile struct {
@@ -46,7 +57,7 @@ func newChatFile(name string, body []byte) (chatFile, error) {
 
 func (f chatFile) serve(c *gin.Context) {
 	h := c.Writer.Header()
-	h.Set("Content-Security-Policy", chatPolicy)
+	h.Set("Content-Security-Policy", chatPolicy(c.Request.Host))
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cache-Control", f.cache)
 	h.Set("Vary", "Accept-Encoding")
