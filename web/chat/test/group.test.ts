@@ -18,9 +18,9 @@ test('a group: made, called, replied to, recalled, ruled and left, at desktop an
   await ann.page.getByRole('button', { name: 'New chat' }).click();
   await ann.page.getByRole('menuitem', { name: 'New group' }).click();
   await ann.page.getByLabel('Group name').fill('Lake trip');
-  for (const { name } of [bob, eve]) {
-    await ann.page.getByLabel('Find by user name or id').fill(name.toLowerCase());
-    await ann.page.getByRole('button', { name: `${name} @` }).click();
+  for (const { name, username } of [bob, eve]) {
+    await ann.page.getByLabel('Find by user name or id').fill(username);
+    await ann.page.getByRole('button', { name: `${name} @${username}` }).click();
   }
   await ann.shot('new-group');
   await ann.page.getByRole('button', { name: 'Create', exact: true }).click();

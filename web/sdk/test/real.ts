@@ -95,10 +95,12 @@ class Program {
 export interface RealServer extends Program {
   readonly url: string;
   readonly dir: string;
+  /** Kills it, and removes its data. */
+  end(): Promise<void>;
 }
 
-/** A real server with its own data; it ends with the test. */
-export async function realServer(t: TestContext, env: Record<string, string> = {}): Promise<RealServer> {
+/** A real server with its own data. Its end() must be called. */
+export async function startServer(env: Record<string, string> = {}): Promise<RealServer> {
   const port = await freePort();
   const dir = mkdtempSync(join(tmpdir(), 'ackbox-sdk-'));
   const url = `http://127.0.0.1:${port}`;
@@ -110,12 +112,25 @@ export async function realServer(t: TestContext, env: Record<string, string> = {
       return false;
     }
   };
-  const server = Object.assign(new Program(port, () => [binary(), [], settings, dir], ready), { url, dir });
-  t.after(async () => {
-    await server.kill();
+  const program = new Program(port, () => [binary(), [], settings, dir], ready);
+  const end = async () => {
+    await program.kill();
     rmSync(dir, { recursive: true, force: true });
-  });
-  await server.start();
+  };
+  const server = Object.assign(program, { url, dir, end });
+  try {
+    await server.start();
+  } catch (error) {
+    await end();
+    throw error;
+  }
+  return server;
+}
+
+/** A real server with its own data; it ends with the test. */
+export async function realServer(t: TestContext, env: Record<string, string> = {}): Promise<RealServer> {
+  const server = await startServer(env);
+  t.after(() => server.end());
   return server;
 }
 
