@@ -1,10 +1,11 @@
 import type { Conversation, User } from '@ackbox/client';
-import { ActionIcon, Avatar, Menu } from '@mantine/core';
+import { ActionIcon, Avatar } from '@mantine/core';
 import { useState } from 'react';
 import { useClient } from './client';
-import { GroupPanel } from './GroupPanel';
 import { BackIcon, DotsIcon, PeopleIcon } from './icons';
 import { useText } from './language';
+import { MenuButton } from './MenuButton';
+import { GroupPanel } from './panels';
 import { useName } from './people';
 import { open } from './route';
 import { useStatusLine } from './presence';
@@ -16,6 +17,7 @@ export function ConversationHead({ me, conversation, peerID }: { me: User; conve
   const peer = useName(peerID);
   const [details, setDetails] = useState(false);
   const name = peerID ? peer : (conversation?.name ?? '…');
+  const prefer = (change: { pinned?: boolean; muted?: boolean }) => void (conversation && client.prefer(conversation.conversation_id, change).catch(() => undefined));
   const status = useStatusLine(me, conversation, peerID);
   return (
     <header className="head">
@@ -35,21 +37,14 @@ export function ConversationHead({ me, conversation, peerID }: { me: User; conve
         </ActionIcon>
       ) : null}
       {conversation ? (
-        <Menu position="bottom-end">
-          <Menu.Target>
-            <ActionIcon variant="subtle" size="lg" aria-label={text.conversationActions}>
-              <DotsIcon />
-            </ActionIcon>
-          </Menu.Target>
-          <Menu.Dropdown>
-            <Menu.Item onClick={() => void client.prefer(conversation.conversation_id, { pinned: !conversation.pinned }).catch(() => undefined)}>
-              {conversation.pinned ? text.unpin : text.pin}
-            </Menu.Item>
-            <Menu.Item onClick={() => void client.prefer(conversation.conversation_id, { muted: !conversation.muted }).catch(() => undefined)}>
-              {conversation.muted ? text.unmute : text.mute}
-            </Menu.Item>
-          </Menu.Dropdown>
-        </Menu>
+        <MenuButton
+          label={text.conversationActions}
+          icon={<DotsIcon />}
+          lines={() => [
+            { label: conversation.pinned ? text.unpin : text.pin, onSelect: () => prefer({ pinned: !conversation.pinned }) },
+            { label: conversation.muted ? text.unmute : text.mute, onSelect: () => prefer({ muted: !conversation.muted }) },
+          ]}
+        />
       ) : null}
       {details && conversation ? <GroupPanel me={me} group={conversation} onClose={() => setDetails(false)} /> : null}
     </header>

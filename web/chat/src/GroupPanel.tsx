@@ -1,7 +1,8 @@
 import type { Conversation, User } from '@ackbox/client';
-import { Button, Modal, TextInput } from '@mantine/core';
+import { Button, TextInput } from '@mantine/core';
 import { type FormEvent, useState } from 'react';
 import { useClient } from './client';
+import { Dialog } from './Dialog';
 import { type Member, useGroupMembers } from './groupmembers';
 import { useText } from './language';
 import { MemberMenu } from './MemberMenu';
@@ -39,7 +40,7 @@ export function GroupPanel({ me, group, onClose }: Props) {
 
   const add = (user: User) => change(() => answered(client.rest.POST('/v1/groups/{group_id}/members', { params: { path }, body: { member_ids: [user.user_id] } })));
   return (
-    <Modal opened onClose={onClose} title={group.name} closeButtonProps={{ 'aria-label': text.close }}>
+    <Dialog onClose={onClose} title={group.name}>
       {rules ? <Rename name={group.name} onRename={(name) => change(() => answered(client.rest.PATCH('/v1/groups/{group_id}', { params: { path }, body: { name } })))} /> : null}
       {rules ? (
         <section>
@@ -55,7 +56,7 @@ export function GroupPanel({ me, group, onClose }: Props) {
       <h2 className="title">{text.memberCount(group.member_count)}</h2>
       <MemberLines me={me} role={role} members={members} groupID={group.conversation_id} change={change} />
       <Ways group={group} me={me} role={role} onError={setError} onClose={onClose} />
-    </Modal>
+    </Dialog>
   );
 }
 

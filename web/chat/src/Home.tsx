@@ -4,6 +4,7 @@ import { useClient, useObservable, usePeople } from './client';
 import { ConnectionBar } from './ConnectionBar';
 import { ConversationColumn } from './ConversationColumn';
 import { ConversationView } from './ConversationView';
+import { loadAll } from './lazily';
 import { Notifier } from './Notifier';
 import { useRoute } from './route';
 import { useText } from './language';
@@ -17,6 +18,10 @@ export function Home({ me }: { me: User }) {
     people.add([me]);
     void client.connect();
   }, [client, people, me]);
+  const online = useObservable(client.connection).state === 'online';
+  useEffect(() => {
+    if (online) loadAll();
+  }, [online]);
   useEffect(() => {
     const opened = client.conversations();
     setList(opened);

@@ -1,8 +1,8 @@
-import { ActionIcon, Menu } from '@mantine/core';
 import { useState } from 'react';
 import { useClient } from './client';
 import { MenuIcon } from './icons';
 import { useLanguage } from './language';
+import { MenuButton } from './MenuButton';
 import { notificationsWanted, wantNotifications } from './Notifier';
 import { schemes, useScheme } from './scheme';
 
@@ -13,30 +13,17 @@ export function MainMenu() {
   const { scheme: chosen, choose: chooseScheme } = useScheme();
   const [notifies, setNotifies] = useState(notificationsWanted);
   return (
-    <Menu position="bottom-end" width={220}>
-      <Menu.Target>
-        <ActionIcon variant="subtle" size="lg" aria-label={text.menu}>
-          <MenuIcon />
-        </ActionIcon>
-      </Menu.Target>
-      <Menu.Dropdown>
-        {schemes.map((scheme) => (
-          <Menu.Item key={scheme} role="menuitemradio" aria-checked={chosen === scheme} onClick={() => chooseScheme(scheme)}>
-            {chosen === scheme ? '✓ ' : ''}
-            {text.theme[scheme]}
-          </Menu.Item>
-        ))}
-        <Menu.Divider />
-        <Menu.Item role="menuitemcheckbox" aria-checked={notifies} onClick={() => void wantNotifications(!notifies).then(setNotifies)}>
-          {notifies ? '✓ ' : ''}
-          {text.notifications}
-        </Menu.Item>
-        <Menu.Item lang={language === 'en' ? 'zh-CN' : 'en'} onClick={() => choose(language === 'en' ? 'zh-CN' : 'en')}>
-          {language === 'en' ? '简体中文' : 'English'}
-        </Menu.Item>
-        <Menu.Divider />
-        <Menu.Item onClick={() => void client.logout()}>{text.signOut}</Menu.Item>
-      </Menu.Dropdown>
-    </Menu>
+    <MenuButton
+      label={text.menu}
+      icon={<MenuIcon />}
+      lines={() => [
+        ...schemes.map((scheme) => ({ label: text.theme[scheme], radio: true, checked: chosen === scheme, onSelect: () => chooseScheme(scheme) })),
+        null,
+        { label: text.notifications, checked: notifies, onSelect: () => void wantNotifications(!notifies).then(setNotifies) },
+        { label: language === 'en' ? '简体中文' : 'English', lang: language === 'en' ? 'zh-CN' : 'en', onSelect: () => choose(language === 'en' ? 'zh-CN' : 'en') },
+        null,
+        { label: text.signOut, onSelect: () => void client.logout() },
+      ]}
+    />
   );
 }

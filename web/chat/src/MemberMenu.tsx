@@ -1,8 +1,8 @@
-import { ActionIcon, Menu } from '@mantine/core';
 import { useClient } from './client';
 import type { Member } from './groupmembers';
 import { DotsIcon } from './icons';
 import { useText } from './language';
+import { MenuButton, type MenuLine } from './MenuButton';
 import { useName } from './people';
 import { answered } from './problem';
 
@@ -22,24 +22,11 @@ export function MemberMenu({ groupID, member, mine, change }: Props) {
   const path = { group_id: groupID, user_id: member.user_id };
   const make = (role: Member['role']) => void change(() => answered(client.rest.PUT('/v1/groups/{group_id}/members/{user_id}/role', { params: { path }, body: { role } })));
   const remove = () => void change(() => answered(client.rest.DELETE('/v1/groups/{group_id}/members/{user_id}', { params: { path } })));
-  return (
-    <Menu position="bottom-end">
-      <Menu.Target>
-        <ActionIcon variant="subtle" aria-label={text.memberActions(name)}>
-          <DotsIcon />
-        </ActionIcon>
-      </Menu.Target>
-      <Menu.Dropdown>
-        {mine === 'owner' ? (
-          <>
-            <Menu.Item onClick={() => make(member.role === 'admin' ? 'member' : 'admin')}>{member.role === 'admin' ? text.makeMember : text.makeAdmin}</Menu.Item>
-            <Menu.Item onClick={() => make('owner')}>{text.handOver}</Menu.Item>
-          </>
-        ) : null}
-        <Menu.Item color="red" onClick={remove}>
-          {text.remove}
-        </Menu.Item>
-      </Menu.Dropdown>
-    </Menu>
-  );
+  function lines(): MenuLine[] {
+    const removes: MenuLine = { label: text.remove, danger: true, onSelect: remove };
+    if (mine !== 'owner') return [removes];
+    const other = member.role === 'admin' ? 'member' : 'admin';
+    return [{ label: other === 'admin' ? text.makeAdmin : text.makeMember, onSelect: () => make(other) }, { label: text.handOver, onSelect: () => make('owner') }, removes];
+  }
+  return <MenuButton label={text.memberActions(name)} icon={<DotsIcon />} lines={lines} />;
 }

@@ -1,9 +1,9 @@
 import type { Conversation, Message } from '@ackbox/client';
-import { ActionIcon, Menu } from '@mantine/core';
 import { useState } from 'react';
 import { useClient } from './client';
 import { DotsIcon } from './icons';
 import { useText } from './language';
+import { MenuButton, type MenuLine } from './MenuButton';
 import { textOf } from './preview';
 import { errorText } from './problem';
 
@@ -21,23 +21,17 @@ export function MessageMenu({ message, mine, conversation, onReply, onInfo }: Pr
   const text = useText();
   const [error, setError] = useState('');
   const say = (failure: unknown) => setError(errorText(text, failure));
-  const words = textOf(message);
+  function lines(): MenuLine[] {
+    const words = textOf(message);
+    const offered: MenuLine[] = [{ label: text.reply, onSelect: () => onReply(message) }];
+    if (words) offered.push({ label: text.copy, onSelect: () => void navigator.clipboard.writeText(words).catch(say) });
+    if (mine && conversation?.receipts) offered.push({ label: text.info, onSelect: () => onInfo(message) });
+    if (mine || conversation?.kind === 'group') offered.push({ label: text.recall, onSelect: () => void client.recall(message.message_id).catch(say) });
+    return [...offered, { label: text.deleteForMe, onSelect: () => void client.deleteForMe(message).catch(say) }];
+  }
   return (
     <div className="message-menu">
-      <Menu position="bottom" withinPortal onOpen={() => setError('')}>
-        <Menu.Target>
-          <ActionIcon variant="subtle" size="md" color="gray" aria-label={text.actions}>
-            <DotsIcon />
-          </ActionIcon>
-        </Menu.Target>
-        <Menu.Dropdown>
-          <Menu.Item onClick={() => onReply(message)}>{text.reply}</Menu.Item>
-          {words ? <Menu.Item onClick={() => void navigator.clipboard.writeText(words).catch(say)}>{text.copy}</Menu.Item> : null}
-          {mine && conversation?.receipts ? <Menu.Item onClick={() => onInfo(message)}>{text.info}</Menu.Item> : null}
-          {mine || conversation?.kind === 'group' ? <Menu.Item onClick={() => void client.recall(message.message_id).catch(say)}>{text.recall}</Menu.Item> : null}
-          <Menu.Item onClick={() => void client.deleteForMe(message).catch(say)}>{text.deleteForMe}</Menu.Item>
-        </Menu.Dropdown>
-      </Menu>
+      <MenuButton label={text.actions} icon={<DotsIcon />} size="md" color="gray" onOpen={() => setError('')} lines={lines} />
       {error ? (
         <span className="error" role="alert">
           {error}

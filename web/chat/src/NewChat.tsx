@@ -1,6 +1,6 @@
 import type { User } from '@ackbox/client';
-import { Modal } from '@mantine/core';
 import { useMemo } from 'react';
+import { Dialog } from './Dialog';
 import { useText } from './language';
 import { PersonSearch } from './PersonSearch';
 import { open } from './route';
@@ -10,7 +10,7 @@ export function NewChat({ me, onClose }: { me: User; onClose: () => void }) {
   const text = useText();
   const without = useMemo(() => new Set([me.user_id]), [me]);
   return (
-    <Modal opened onClose={onClose} title={text.newChat} closeButtonProps={{ 'aria-label': text.close }}>
+    <Dialog onClose={onClose} title={text.newChat}>
       <PersonSearch
         without={without}
         onPick={(user) => {
@@ -18,6 +18,6 @@ export function NewChat({ me, onClose }: { me: User; onClose: () => void }) {
           onClose();
         }}
       />
-    </Modal>
+    </Dialog>
   );
 }

@@ -1,7 +1,8 @@
 import type { User } from '@ackbox/client';
-import { Button, Modal, TextInput } from '@mantine/core';
+import { Button, TextInput } from '@mantine/core';
 import { type FormEvent, useState } from 'react';
 import { useClient } from './client';
+import { Dialog } from './Dialog';
 import { CloseIcon } from './icons';
 import { useText } from './language';
 import { PersonSearch } from './PersonSearch';
@@ -41,14 +42,14 @@ export function NewGroup({ me, onClose }: { me: User; onClose: () => void }) {
   // Another content is another group.
   const changed = () => setKey(newKey);
   return (
-    <Modal opened onClose={onClose} title={text.newGroup} closeButtonProps={{ 'aria-label': text.close }}>
+    <Dialog onClose={onClose} title={text.newGroup}>
       <form className="stack" onSubmit={(event) => void create(event)}>
         <TextInput
           label={text.groupName}
           data-autofocus
           required
           withAsterisk={false}
-          maxLength={100}
+          maxLength={64}
           value={name}
           onChange={(event) => {
             setName(event.currentTarget.value);
@@ -87,7 +88,7 @@ export function NewGroup({ me, onClose }: { me: User; onClose: () => void }) {
           {text.create}
         </Button>
       </form>
-    </Modal>
+    </Dialog>
   );
 }
 

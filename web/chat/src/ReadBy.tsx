@@ -1,7 +1,7 @@
 import type { MemberPosition, Message } from '@ackbox/client';
-import { Modal } from '@mantine/core';
 import { useEffect, useState } from 'react';
 import { useClient } from './client';
+import { Dialog } from './Dialog';
 import { useText } from './language';
 import { PersonLine } from './PersonLine';
 import { answered, errorText } from './problem';
@@ -18,7 +18,7 @@ export function ReadBy({ message, onClose }: { message: Message; onClose: () => 
     ['undelivered', text.waiting],
   ];
   return (
-    <Modal opened onClose={onClose} title={text.info} closeButtonProps={{ 'aria-label': text.close }}>
+    <Dialog onClose={onClose} title={text.info}>
       {error ? <p role="alert" className="error">{error}</p> : null}
       {members
         ? groups.map(([state, title]) => {
@@ -37,7 +37,7 @@ export function ReadBy({ message, onClose }: { message: Message; onClose: () => 
             );
           })
         : null}
-    </Modal>
+    </Dialog>
   );
 }
 

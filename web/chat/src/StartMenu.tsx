@@ -1,10 +1,9 @@
 import type { User } from '@ackbox/client';
-import { ActionIcon, Menu } from '@mantine/core';
 import { useState } from 'react';
 import { PlusIcon } from './icons';
 import { useText } from './language';
-import { NewChat } from './NewChat';
-import { NewGroup } from './NewGroup';
+import { MenuButton } from './MenuButton';
+import { NewChat, NewGroup } from './panels';
 
 /** Starts a direct chat or a group. */
 export function StartMenu({ me }: { me: User }) {
@@ -13,17 +12,14 @@ export function StartMenu({ me }: { me: User }) {
   const close = () => setDialog(null);
   return (
     <>
-      <Menu position="bottom-end">
-        <Menu.Target>
-          <ActionIcon variant="subtle" size="lg" aria-label={text.newChat}>
-            <PlusIcon />
-          </ActionIcon>
-        </Menu.Target>
-        <Menu.Dropdown>
-          <Menu.Item onClick={() => setDialog('chat')}>{text.newChat}</Menu.Item>
-          <Menu.Item onClick={() => setDialog('group')}>{text.newGroup}</Menu.Item>
-        </Menu.Dropdown>
-      </Menu>
+      <MenuButton
+        label={text.newChat}
+        icon={<PlusIcon />}
+        lines={() => [
+          { label: text.newChat, onSelect: () => setDialog('chat') },
+          { label: text.newGroup, onSelect: () => setDialog('group') },
+        ]}
+      />
       {dialog === 'chat' ? <NewChat me={me} onClose={close} /> : null}
       {dialog === 'group' ? <NewGroup me={me} onClose={close} /> : null}
     </>

@@ -1,43 +1,48 @@
 import { createContext, type ReactNode, useContext, useEffect, useMemo, useState } from 'react';
 import { english } from './text/english';
-import { chinese } from './text/chinese';
 
 /** Every text of the page, in one language. */
 export type Text = typeof english;
 export type Language = 'en' | 'zh-CN';
 
-const texts: Record<Language, Text> = { en: english, 'zh-CN': chinese };
 const storageKey = 'ackbox:language';
 
-interface Choice {
+interface Spoken {
   readonly language: Language;
   readonly text: Text;
+}
+
+interface Choice extends Spoken {
   choose(language: Language): void;
 }
 
 const Context = createContext<Choice | null>(null);
 
-function initial(): Language {
-  const stored = localStorage.getItem(storageKey);
-  if (stored === 'en' || stored === 'zh-CN') return stored;
-  return navigator.language.toLowerCase().startsWith('zh') ? 'zh-CN' : 'en';
+async function speak(language: Language): Promise<Spoken> {
+  return { language, text: language === 'en' ? english : (await import('./text/chinese')).chinese };
 }
 
-export function LanguageProvider({ children }: { children: ReactNode }) {
-  const [language, setLanguage] = useState(initial);
+/** The language that was chosen here, else the browser's. A text that cannot be loaded is there in English. */
+export async function firstLanguage(): Promise<Spoken> {
+  const stored = localStorage.getItem(storageKey);
+  const wanted = stored ?? (navigator.language.toLowerCase().startsWith('zh') ? 'zh-CN' : 'en');
+  return speak(wanted === 'zh-CN' ? 'zh-CN' : 'en').catch(() => speak('en'));
+}
+
+export function LanguageProvider({ first, children }: { first: Spoken; children: ReactNode }) {
+  const [spoken, setSpoken] = useState(first);
   useEffect(() => {
-    document.documentElement.lang = language;
-  }, [language]);
+    document.documentElement.lang = spoken.language;
+  }, [spoken]);
   const choice = useMemo<Choice>(
     () => ({
-      language,
-      text: texts[language],
+      ...spoken,
       choose: (chosen) => {
         localStorage.setItem(storageKey, chosen);
-        setLanguage(chosen);
+        speak(chosen).then(setSpoken, () => undefined); // not loaded: the next visit asks again
       },
     }),
-    [language],
+    [spoken],
   );
   return <Context value={choice}>{children}</Context>;
 }

@@ -5,18 +5,19 @@ import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 import { App } from './App';
 import { ClientProvider } from './client';
-import { LanguageProvider } from './language';
+import { firstLanguage, LanguageProvider } from './language';
 import { People } from './people';
 import { SchemeProvider } from './scheme';
 
 const root = document.getElementById('root');
 if (!root) throw new Error('the page has no root');
 const client = createClient();
+const first = await firstLanguage();
 
 createRoot(root).render(
   <StrictMode>
     <SchemeProvider>
-      <LanguageProvider>
+      <LanguageProvider first={first}>
         <ClientProvider value={{ client, people: new People(client) }}>
           <App />
         </ClientProvider>

@@ -106,6 +106,10 @@ export const chinese: Text = {
   download: '下载',
   uploading: '上传中…',
   loading: '加载中…',
+  notLoaded: '未能加载',
+  notLoadedHelp: '页面的这一部分未能加载。请检查网络，或刷新页面：可能已有新版本。',
+  tryAgain: '重试',
+  reload: '刷新',
   noMessages: '还没有消息，打个招呼吧。',
   notices: {
     created: (who, name) => `${who} 创建了群聊“${name}”`,

@@ -104,6 +104,10 @@ export const english = {
   download: 'Download',
   uploading: 'Uploading…',
   loading: 'Loading…',
+  notLoaded: 'Not loaded',
+  notLoadedHelp: 'This part of the page could not be loaded. Check the connection, or reload the page: it may have a new version.',
+  tryAgain: 'Try again',
+  reload: 'Reload',
   noMessages: 'No messages yet. Say hello.',
   notices: {
     created: (who: string, name: string) => `${who} created the group “${name}”`,
