@@ -59,6 +59,7 @@ type server struct {
 	redis        redis.UniversalClient
 	installation string
 	ids          *service.IDs
+	audit        *service.Audit
 	auth         *service.Auth
 	writer       *service.Writer
 	acker        *service.Acker
@@ -242,6 +243,7 @@ func (s *server) buildCore(ctx context.Context) (err error) {
 		return err
 	}
 	s.onClose("node lease", s.ids.Release)
+	s.audit = service.NewAudit(s.store, s.ids, s.ids.Node, clock, s.log)
 	secret, err := s.secret()
 	if err != nil {
 		return err
@@ -355,18 +357,23 @@ func (s *server) buildParts(ctx context.Context, audiences *service.Audiences, c
 		Groups:  service.NewGroups(s.store, s.ids, s.writer, conversations, s.delivery, s.config.MailboxGroupLimit, s.config.GroupMaxMembers, clock),
 		Devices: service.NewDevices(s.store, s.auth, s.delivery, s.presence), Presence: s.presence, Files: s.files, Delivery: s.delivery, Sockets: s.hub, Connects: service.NewGate(s.config.ConnectConcurrency),
 		Log: s.log, AllowedOrigins: s.config.AllowedOrigins, TrustedProxies: s.config.TrustedProxies, Limits: s.limits, Version: version, Registry: s.registry,
+		Audit: s.audit, NodeCalls: s.calls, AdminApart: s.config.AdminAddr != "",
 	}
 	if s.config.AdminAddr == "" {
 		deps.Metrics = metrics
-	} else {
-		s.admin = &http.Server{Handler: adminMux(metrics), ReadHeaderTimeout: 10 * time.Second}
 	}
-	s.api, err = api.New(deps)
-	return err
+	if s.api, err = api.New(deps); err != nil {
+		return err
+	}
+	if s.config.AdminAddr != "" {
+		s.admin = &http.Server{Handler: adminMux(s.api.AdminHandler(), metrics), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug)}
+	}
+	return nil
 }
 
-func adminMux(metrics http.Handler) http.Handler {
+func adminMux(pages, metrics http.Handler) http.Handler {
 	mux := http.NewServeMux()
+	mux.Handle("/", pages)
 	mux.Handle("GET /metrics", metrics)
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
@@ -415,6 +422,7 @@ func (s *server) buildJobs(context.Context) error {
 		{Name: "revocations", Every: 5 * time.Second, Run: s.auth.LoadRevoked},
 		{Name: "prune-tokens", Every: 10 * time.Minute, Run: s.auth.PruneTokens},
 		job.PruneMailboxes(s.store, time.Now, s.log),
+		{Name: "prune-audit", Every: 10 * time.Minute, Run: s.audit.Prune(s.config.AuditRetention)},
 		{Name: "remove-files", Every: 10 * time.Second, Run: s.files.RemoveDue},
 	} {
 		s.jobs.Add(j)

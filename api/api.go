@@ -38,6 +38,8 @@ type Deps struct {
 	Presence      *service.Presence // nil: off
 	Files         *service.Files
 	Delivery      *service.Delivery
+	Audit         *service.Audit
+	NodeCalls     *service.NodeCalls
 	Sockets       *ws.Hub
 	Connects      *service.Gate // nil: any number at a time
 	IDs           IDs
@@ -50,6 +52,7 @@ type Deps struct {
 	Limits         *service.Limits       // nil: nothing is limited
 	Registry       prometheus.Registerer // nil: requests are not counted
 	Version        string
+	AdminApart     bool // operators have a listener of their own, which serves AdminHandler
 }
 
 // API is the edge, ready to serve.
@@ -80,7 +83,7 @@ func New(deps Deps) (*API, error) {
 		a.figures = newRequestFigures(deps.Registry)
 		a.engine.Use(a.counted)
 	}
-	a.engine.Use(a.named, a.logged, a.recovered, a.guarded, a.crossOrigin)
+	a.engine.Use(a.named, a.logged, a.recovered, a.guarded, a.placed, a.crossOrigin)
 	a.engine.NoRoute(a.noRoute)
 	a.engine.NoMethod(a.noMethod)
 
@@ -90,7 +93,7 @@ func New(deps Deps) (*API, error) {
 		a.registerHealth,
 		a.registerAuth,
 		a.registerUsers,
-		a.registerBans,
+		a.registerAdminUsers,
 		a.registerMessages,
 		a.registerMailbox,
 		a.registerConversations,
@@ -103,6 +106,7 @@ func New(deps Deps) (*API, error) {
 		a.registerPresence,
 		a.registerFiles,
 		a.registerIDs,
+		a.registerAudit,
 	} {
 		register(a.huma)
 	}
@@ -121,14 +125,24 @@ func New(deps Deps) (*API, error) {
 
 type headKey struct{}
 
-// Handler serves everything. HEAD is answered as GET without the body, which net/http leaves out
-// (RFC 9110, section 9.3.2): monitors ask like that.
+// Handler serves everything, without what the admin listener serves when there is one. HEAD is answered as GET without the body,
+// which net/http leaves out (RFC 9110, section 9.3.2): monitors ask like that.
 func (a *API) Handler() http.Handler {
+	return a.serving(func(path string) bool { return !a.deps.AdminApart || !isAdminPath(path) })
+}
+
+// AdminHandler serves what is for operators, on a listener of its own.
+func (a *API) AdminHandler() http.Handler { return a.serving(onAdminListener) }
+
+func (a *API) serving(here func(path string) bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodHead && r.URL.Path != streamPath {
 			get := *r.WithContext(context.WithValue(r.Context(), headKey{}, true)) // the server decides by the method of the original
 			get.Method = http.MethodGet
 			r = &get
+		}
+		if !here(r.URL.Path) {
+			r = elsewhere(r)
 		}
 		a.engine.ServeHTTP(w, r)
 	})

@@ -111,7 +111,7 @@ func TestEveryRouteIsDescribedAndGuarded(t *testing.T) {
 			}
 		}
 	}
-	param := strings.NewReplacer("{user_id}", "7", "{conversation_id}", "7", "{message_id}", "7", "{device_id}", "phone", "{group_id}", "7", "{file_id}", "7", "{id}", "7")
+	param := strings.NewReplacer("{user_id}", "7", "{conversation_id}", "7", "{message_id}", "7", "{device_id}", "phone", "{group_id}", "7", "{file_id}", "7", "{id}", "7", "{node}", "7", "{name}", "sweep")
 	for _, r := range s.api.engine.Routes() {
 		name := r.Method + " " + r.Path
 		if slices.Contains(pageRoutes, name) {

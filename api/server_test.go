@@ -99,7 +99,11 @@ func newServer(t *testing.T, set func(*Deps)) *server {
 		Store: s.store, IDs: ids, Redis: client, Secret: []byte(strings.Repeat("0123456789abcdef", 2)), AccessTTL: time.Minute, RefreshTTL: time.Hour,
 	})
 	must(t, err)
+	node := func() model.NodeID { return 7 }
+	calls := service.NewNodeCalls(s.store, nil, "test", "test", node, time.Now, slog.New(slog.DiscardHandler))
+	t.Cleanup(calls.Stop)
 	deps := Deps{
+		Audit: service.NewAudit(s.store, ids, node, time.Now, slog.New(slog.NewTextHandler(s.log, nil))), NodeCalls: calls,
 		Auth: auth, Users: service.NewUsers(s.store, auth), Blocks: s.blocks, IDs: ids,
 		Ready: func(context.Context) ([]Dependency, bool) {
 			if down := s.ready.Load(); down != nil {

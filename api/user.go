@@ -108,22 +108,6 @@ func (a *API) registerUsers(h huma.API) {
 	})
 }
 
-func (a *API) registerBans(h huma.API) {
-	tags := []string{"admin"}
-	route(h, huma.Operation{
-		OperationID: "ban-user", Method: http.MethodPut, Path: "/v1/admin/users/{user_id}/ban", Tags: tags, Security: admin,
-		Summary: "Shut an account out", Description: "Its sessions end, its sockets close with 4003, it cannot log in.",
-	}, func(ctx context.Context, in *userPath) (*none, error) {
-		return nil, a.deps.Users.Ban(ctx, in.UserID.ID)
-	})
-	route(h, huma.Operation{
-		OperationID: "unban-user", Method: http.MethodDelete, Path: "/v1/admin/users/{user_id}/ban", Tags: tags, Security: admin,
-		Summary: "Let an account log in again",
-	}, func(ctx context.Context, in *userPath) (*none, error) {
-		return nil, a.deps.Users.Unban(ctx, in.UserID.ID)
-	})
-}
-
 func meOut(u *model.User, err error) (*meOutput, error) {
 	if err != nil {
 		return nil, err

@@ -25,7 +25,7 @@ const MinSecret = 32
 // name in the YAML file (http-addr or http_addr), and ACKBOX_… in the environment.
 type Config struct {
 	HTTPAddr       string   `name:"http-addr" env:"ACKBOX_HTTP_ADDR" default:"127.0.0.1:8080" help:"Address of the public listener."`
-	AdminAddr      string   `name:"admin-addr" env:"ACKBOX_ADMIN_ADDR" help:"Address of the admin listener (metrics and pprof). Empty: metrics are on the public one, pprof is off."`
+	AdminAddr      string   `name:"admin-addr" env:"ACKBOX_ADMIN_ADDR" help:"Address of the admin listener: the admin page and API, metrics and pprof, which are nowhere else then. Empty: they are on the public one, pprof is off."`
 	DataDir        string   `name:"data-dir" env:"ACKBOX_DATA_DIR" default:"data" help:"Folder of the SQLite file and the generated secret."`
 	MySQLDSN       string   `name:"mysql-dsn" env:"ACKBOX_MYSQL_DSN" help:"MySQL, MariaDB or TiDB in go-sql-driver form, e.g. user:pass@tcp(127.0.0.1:3306)/ackbox. Empty: SQLite in the data folder."`
 	RedisURL       []string `name:"redis-url" env:"ACKBOX_REDIS_URL" help:"redis://… or rediss://…, several (comma separated) for a cluster. Empty: an embedded one."`
@@ -75,6 +75,7 @@ type Config struct {
 	LimitRegister         string        `name:"limit-register" env:"ACKBOX_LIMIT_REGISTER" default:"10/1m,60/1h" help:"Registrations by account name."`
 	LimitRegisterAddress  string        `name:"limit-register-address" env:"ACKBOX_LIMIT_REGISTER_ADDRESS" default:"60/1m,600/1h" help:"Registrations by address."`
 	LimitRefreshAddress   string        `name:"limit-refresh-address" env:"ACKBOX_LIMIT_REFRESH_ADDRESS" default:"600/1m" help:"Refreshes by address."`
+	AuditRetention        time.Duration `name:"audit-retention" env:"ACKBOX_AUDIT_RETENTION" default:"8760h" help:"How long the audit log keeps what operators did."`
 	LogLevel              string        `name:"log-level" env:"ACKBOX_LOG_LEVEL" default:"info" help:"debug, info, warn or error."`
 	AdminUsername         string        `name:"admin-username" env:"ACKBOX_ADMIN_USERNAME" help:"First admin account, made at start when it does not exist."`
 	AdminPassword         string        `name:"admin-password" env:"ACKBOX_ADMIN_PASSWORD" help:"Its password, 10 to 128 characters."`
@@ -134,6 +135,9 @@ func (c *Config) Check() error {
 	}
 	if c.DrainDelay < 0 || c.DrainDelay > time.Minute {
 		bad("ACKBOX_DRAIN_DELAY", "is %s, want 0 to 1m", c.DrainDelay)
+	}
+	if c.AuditRetention < time.Hour {
+		bad("ACKBOX_AUDIT_RETENTION", "is %s, want at least 1h", c.AuditRetention)
 	}
 	if c.RecallWindow < 0 {
 		bad("ACKBOX_RECALL_WINDOW", "is %s, want 0 or more", c.RecallWindow)

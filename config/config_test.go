@@ -175,7 +175,7 @@ func TestAllMistakesAtOnce(t *testing.T) {
 	c.NodeID = 1024
 	c.AllowedOrigins = []string{"https://a.example", "a.example", "https://a.example/path"}
 	c.AckTimeout, c.IdempotencyWindow, c.SweepInterval, c.Heartbeat, c.AccessTokenTTL, c.RefreshTokenTTL = 0, -1, 1, 2, 3, 4
-	c.RecallWindow, c.DrainDelay = -1, time.Hour
+	c.RecallWindow, c.DrainDelay, c.AuditRetention = -1, time.Hour, 59*time.Minute
 	c.AckMaxAttempts, c.AckQueueSize, c.MailboxGroupLimit, c.GroupMaxMembers = 0, 0, -1, 0
 	c.ReceiptsMaxMembers, c.DevicesMax = -1, 201
 	c.ConnectConcurrency, c.MaxSockets, c.RedisSharded = 0, -1, "yes"
@@ -189,7 +189,7 @@ func TestAllMistakesAtOnce(t *testing.T) {
 	}
 	for _, name := range []string{
 		"HTTP_ADDR", "ADMIN_ADDR", "REDIS_URL", "JWT_SECRET", "NODE_ID", "ALLOWED_ORIGINS", "ACK_TIMEOUT", "IDEMPOTENCY_WINDOW", "SWEEP_INTERVAL", "HEARTBEAT", "ACCESS_TOKEN_TTL",
-		"REFRESH_TOKEN_TTL", "RECALL_WINDOW", "DRAIN_DELAY", "ACK_MAX_ATTEMPTS", "ACK_QUEUE_SIZE", "MAILBOX_GROUP_LIMIT", "GROUP_MAX_MEMBERS", "RECEIPTS_MAX_MEMBERS", "DEVICES_MAX", "PRESENCE", "REDIS_SHARDED", "CONNECT_CONCURRENCY", "MAX_SOCKETS", "RATE_LIMIT", "LIMIT_SEND", "LIMIT_LOGIN", "LOG_LEVEL", "ADMIN_USERNAME",
+		"REFRESH_TOKEN_TTL", "RECALL_WINDOW", "AUDIT_RETENTION", "DRAIN_DELAY", "ACK_MAX_ATTEMPTS", "ACK_QUEUE_SIZE", "MAILBOX_GROUP_LIMIT", "GROUP_MAX_MEMBERS", "RECEIPTS_MAX_MEMBERS", "DEVICES_MAX", "PRESENCE", "REDIS_SHARDED", "CONNECT_CONCURRENCY", "MAX_SOCKETS", "RATE_LIMIT", "LIMIT_SEND", "LIMIT_LOGIN", "LOG_LEVEL", "ADMIN_USERNAME",
 	} {
 		if !strings.Contains(err.Error(), "ACKBOX_"+name+": ") {
 			t.Errorf("ACKBOX_%s is not named", name)

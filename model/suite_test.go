@@ -85,6 +85,7 @@ func TestStore(t *testing.T) {
 			{"files up to a quota", fileQuota},
 			{"a removal and a message that names the file", fileRace},
 			{"one conversation a pair", oneConversationAPair},
+			{"the audit log", auditLog},
 			{"leases", leases},
 			{"racing leases", racingLeases},
 			{"a lost lease", lostLease},
