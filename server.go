@@ -23,6 +23,7 @@ import (
 	"ackbox/job"
 	"ackbox/model"
 	"ackbox/service"
+	"ackbox/trace"
 	"ackbox/ws"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -65,6 +66,7 @@ type server struct {
 	acker        *service.Acker
 	window       *service.Window
 	delivery     *service.Delivery
+	trace        *trace.Store
 	presence     *service.Presence // nil: off
 	limits       *service.Limits   // nil when they are off
 	blobs        service.Blobs
@@ -212,6 +214,22 @@ func (s *server) openBlobs(ctx context.Context) (err error) {
 	return nil
 }
 
+// openTrace makes the store of what happens to messages.
+func (s *server) openTrace() (err error) {
+	c := s.config
+	if s.trace = trace.Off(); c.Traced() {
+		s.trace, err = trace.Open(trace.Options{
+			Dir: filepath.Join(c.DataDir, "trace"), Retention: c.TraceRetention, Bytes: c.TraceBytes, Rate: c.TraceRate, Node: s.ids.Node, Clock: time.Now, Log: s.log,
+		})
+		if err != nil {
+			return err
+		}
+		s.onClose("trace", func(context.Context) error { return s.trace.Close() })
+	}
+	service.RegisterTraceMetrics(s.registry, s.trace)
+	return nil
+}
+
 // secret is the configured one, or the one that was made at the first start and is
 // kept in the data folder.
 func (s *server) secret() ([]byte, error) {
@@ -252,9 +270,13 @@ func (s *server) buildCore(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := s.openTrace(); err != nil {
+		return err
+	}
 	node := strconv.FormatInt(int64(s.ids.Node()), 10)
 	s.delivery, err = service.NewDelivery(s.store, node, service.DeliveryOptions{
 		AckTimeout: c.AckTimeout, MaxAttempts: c.AckMaxAttempts, QueueSize: c.AckQueueSize, Heartbeat: c.Heartbeat, SlowTimeout: 10 * time.Second, PumpWorkers: 8, PumpCapacity: 65_536,
+		Trace: s.trace,
 	}, clock, s.log)
 	if err != nil {
 		return err
@@ -305,6 +327,7 @@ func (s *server) buildCore(ctx context.Context) (err error) {
 	s.acker.LimitReceipts(c.ReceiptsMaxMembers, c.MailboxGroupLimit)
 	s.onClose("acks", s.acker.Stop)
 	s.writer = service.NewWriter(s.store, s.ids, audiences, clock, s.log, s.delivery.Committed)
+	s.writer.TracedBy(s.trace)
 	s.onClose("writer", s.writer.Stop)
 	s.window = service.NewWindow(s.redis, s.installation, c.IdempotencyWindow)
 	s.window.SharedWhen(func() bool { return s.relay != nil && s.relay.HasPeers() })

@@ -76,6 +76,9 @@ type Config struct {
 	LimitRegisterAddress  string        `name:"limit-register-address" env:"ACKBOX_LIMIT_REGISTER_ADDRESS" default:"60/1m,600/1h" help:"Registrations by address."`
 	LimitRefreshAddress   string        `name:"limit-refresh-address" env:"ACKBOX_LIMIT_REFRESH_ADDRESS" default:"600/1m" help:"Refreshes by address."`
 	AuditRetention        time.Duration `name:"audit-retention" env:"ACKBOX_AUDIT_RETENTION" default:"8760h" help:"How long the audit log keeps what operators did."`
+	TraceRetention        time.Duration `name:"trace-retention" env:"ACKBOX_TRACE_RETENTION" default:"24h" help:"How long the trace of messages is kept in the data folder; 0: no trace."`
+	TraceBytes            int64         `name:"trace-bytes" env:"ACKBOX_TRACE_BYTES" default:"268435456" help:"How many bytes of it; the oldest goes first. 0: no trace."`
+	TraceRate             int           `name:"trace-rate" env:"ACKBOX_TRACE_RATE" default:"500" help:"Messages a second up to which all are traced; above, a share. 0: no trace."`
 	LogLevel              string        `name:"log-level" env:"ACKBOX_LOG_LEVEL" default:"info" help:"debug, info, warn or error."`
 	AdminUsername         string        `name:"admin-username" env:"ACKBOX_ADMIN_USERNAME" help:"First admin account, made at start when it does not exist."`
 	AdminPassword         string        `name:"admin-password" env:"ACKBOX_ADMIN_PASSWORD" help:"Its password, 10 to 128 characters."`
@@ -157,6 +160,7 @@ func (c *Config) Check() error {
 		bad("ACKBOX_RECEIPTS_MAX_MEMBERS", "is %d, want 0 or more", c.ReceiptsMaxMembers)
 	}
 	c.checkFiles(bad)
+	c.checkTrace(bad)
 	if c.RedisSharded != "auto" && c.RedisSharded != "on" && c.RedisSharded != "off" {
 		bad("ACKBOX_REDIS_SHARDED", "is %q, want auto, on or off", c.RedisSharded)
 	}
@@ -180,6 +184,21 @@ func (c *Config) Check() error {
 		bad("ACKBOX_ADMIN_USERNAME", "and ACKBOX_ADMIN_PASSWORD go together")
 	}
 	return errors.Join(errs...)
+}
+
+// Traced says whether there is a trace of messages.
+func (c *Config) Traced() bool { return c.TraceRetention > 0 && c.TraceBytes > 0 && c.TraceRate > 0 }
+
+func (c *Config) checkTrace(bad func(name, format string, args ...any)) {
+	if c.TraceRetention != 0 && (c.TraceRetention < time.Minute || c.TraceRetention > 30*24*time.Hour) {
+		bad("ACKBOX_TRACE_RETENTION", "is %s, want 1m to 720h, or 0 for no trace", c.TraceRetention)
+	}
+	if c.TraceBytes != 0 && (c.TraceBytes < 4<<20 || c.TraceBytes > 1<<40) {
+		bad("ACKBOX_TRACE_BYTES", "is %d, want 4194304 (4 MiB) to 1099511627776 (1 TiB), or 0 for no trace", c.TraceBytes)
+	}
+	if c.TraceRate < 0 || c.TraceRate > 100_000 {
+		bad("ACKBOX_TRACE_RATE", "is %d, want 1 to 100000, or 0 for no trace", c.TraceRate)
+	}
 }
 
 // weakSecret says whether a secret is long enough and still no secret: fewer than

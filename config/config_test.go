@@ -181,6 +181,7 @@ func TestAllMistakesAtOnce(t *testing.T) {
 	c.ConnectConcurrency, c.MaxSockets, c.RedisSharded = 0, -1, "yes"
 	c.RateLimit, c.LogLevel = "yes", "loud"
 	c.Presence = "maybe"
+	c.TraceRetention, c.TraceBytes, c.TraceRate = time.Second, 1, -1
 	c.LimitSend, c.LimitLogin = "3 per 5s", "3/5s,"
 	c.AdminUsername = "admin"
 	err := c.Check()
@@ -189,7 +190,7 @@ func TestAllMistakesAtOnce(t *testing.T) {
 	}
 	for _, name := range []string{
 		"HTTP_ADDR", "ADMIN_ADDR", "REDIS_URL", "JWT_SECRET", "NODE_ID", "ALLOWED_ORIGINS", "ACK_TIMEOUT", "IDEMPOTENCY_WINDOW", "SWEEP_INTERVAL", "HEARTBEAT", "ACCESS_TOKEN_TTL",
-		"REFRESH_TOKEN_TTL", "RECALL_WINDOW", "AUDIT_RETENTION", "DRAIN_DELAY", "ACK_MAX_ATTEMPTS", "ACK_QUEUE_SIZE", "MAILBOX_GROUP_LIMIT", "GROUP_MAX_MEMBERS", "RECEIPTS_MAX_MEMBERS", "DEVICES_MAX", "PRESENCE", "REDIS_SHARDED", "CONNECT_CONCURRENCY", "MAX_SOCKETS", "RATE_LIMIT", "LIMIT_SEND", "LIMIT_LOGIN", "LOG_LEVEL", "ADMIN_USERNAME",
+		"REFRESH_TOKEN_TTL", "RECALL_WINDOW", "AUDIT_RETENTION", "DRAIN_DELAY", "ACK_MAX_ATTEMPTS", "ACK_QUEUE_SIZE", "MAILBOX_GROUP_LIMIT", "GROUP_MAX_MEMBERS", "RECEIPTS_MAX_MEMBERS", "DEVICES_MAX", "PRESENCE", "TRACE_RETENTION", "TRACE_BYTES", "TRACE_RATE", "REDIS_SHARDED", "CONNECT_CONCURRENCY", "MAX_SOCKETS", "RATE_LIMIT", "LIMIT_SEND", "LIMIT_LOGIN", "LOG_LEVEL", "ADMIN_USERNAME",
 	} {
 		if !strings.Contains(err.Error(), "ACKBOX_"+name+": ") {
 			t.Errorf("ACKBOX_%s is not named", name)

@@ -216,11 +216,11 @@ func (s *Store) RaiseDelivered(ctx context.Context, list []MemberSeq) error {
 }
 
 // RaiseRead moves a member's read_seq forward, never beyond the head, and answers
-// where it is and whether it moved. Having read is having received: delivered_seq
+// where it was and where it is. Having read is having received: delivered_seq
 // follows.
-func (s *Store) RaiseRead(ctx context.Context, id ConversationID, user UserID, upTo int64) (readSeq int64, moved bool, err error) {
+func (s *Store) RaiseRead(ctx context.Context, id ConversationID, user UserID, upTo int64) (before, readSeq int64, err error) {
 	err = s.Tx(ctx, func(tx *Store) error {
-		var before, head int64
+		var head int64
 		err := tx.read(ctx).Raw("SELECT p.read_seq, c.head FROM members p JOIN conversations c ON c.id = p.conversation_id WHERE p.conversation_id = ? AND p.user_id = ? AND p.left_seq = 0 AND c.dissolved_at = 0", id, user).Row().Scan(&before, &head)
 		if errors.Is(err, sql.ErrNoRows) {
 			return NotFound("conversation")
@@ -229,7 +229,7 @@ func (s *Store) RaiseRead(ctx context.Context, id ConversationID, user UserID, u
 			return fmt.Errorf("read member: %w", err)
 		}
 		readSeq = max(before, min(upTo, head))
-		if moved = readSeq > before; !moved {
+		if readSeq == before {
 			return nil
 		}
 		greatest := "GREATEST"
@@ -241,7 +241,7 @@ func (s *Store) RaiseRead(ctx context.Context, id ConversationID, user UserID, u
 		}
 		return nil
 	})
-	return readSeq, moved, err
+	return before, readSeq, err
 }
 
 // View is a conversation as one member sees it in a list.

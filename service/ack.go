@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"ackbox/model"
+	"ackbox/trace"
 )
 
 // Bounds of acks.
@@ -60,6 +61,7 @@ type Acker struct {
 type ackRequest struct {
 	Ack
 	acked int64   // the position after it
+	from  int64   // and before
 	seqs  []int64 // entries acked out of order
 	err   error
 	done  chan struct{}
@@ -145,7 +147,7 @@ func (a *Acker) write(batch []*ackRequest) {
 		}
 		if r.err == nil { // settled before it is answered: what was answered is not pushed again
 			metrics.acks.Inc()
-			a.delivery.Acked(r.Key, r.settles(), r.seqs)
+			a.delivery.Acked(r.Key, r.from, r.settles(), r.seqs)
 			for _, p := range r.Conversations {
 				a.delivery.AckedLog(r.Key, p)
 			}
@@ -176,6 +178,7 @@ func (r *ackRequest) settles() int64 {
 // receipt is a risen delivered_seq and the senders who want to know.
 type receipt struct {
 	model.MemberSeq
+	before  int64
 	senders []model.UserID
 }
 
@@ -282,7 +285,7 @@ func (s *ackState) apply(ctx context.Context, tx *model.Store, r *ackRequest, mo
 		}
 		s.before[r.Key] = device.ReceiptsFrom
 	}
-	if r.UpTo != nil {
+	if r.from = device.Acked; r.UpTo != nil {
 		device.Acked = max(device.Acked, *r.UpTo)
 	}
 	if len(r.MessageIDs) > 0 {
@@ -395,7 +398,7 @@ func raiseDelivered(ctx context.Context, tx *model.Store, delivered []model.Deli
 		key := model.MemberKey{ConversationID: d.ConversationID, UserID: d.UserID}
 		r := byMember[key]
 		if r == nil {
-			r = &receipt{MemberSeq: model.MemberSeq{MemberKey: key}}
+			r = &receipt{MemberSeq: model.MemberSeq{MemberKey: key}, before: d.Before}
 			byMember[key] = r
 			keys = append(keys, key)
 			lowest[key], current[key] = d.From, d.Before
@@ -440,6 +443,7 @@ func (a *Acker) notify(receipts []receipt) {
 	at := model.MillisOf(a.clock())
 	for _, r := range receipts {
 		metrics.receipts.Inc()
+		a.delivery.tellMember(trace.Receipt, r.ConversationID, r.UserID, r.before, r.Seq)
 		a.delivery.Notify(r.senders, encodeFrame(Receipt{Type: "receipt", Kind: "delivered", ConversationID: r.ConversationID, UserID: r.UserID, UpTo: r.Seq, At: at}))
 	}
 }

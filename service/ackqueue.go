@@ -21,6 +21,8 @@ type AckQueue struct {
 	lru *simplelru.LRU[pushKey, *pushed]
 	// recalled are the latest recalls: an un-acked push lives for seconds.
 	recalled *simplelru.LRU[string, []byte]
+
+	forgotten func(pushKey, *pushed) // told of every push that had to go; under the lock. Set before use
 }
 
 // recallMemory is how many recalls are remembered.
@@ -61,7 +63,7 @@ func NewAckQueue(size int) (*AckQueue, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ack queue: %w", err)
 	}
-	return &AckQueue{size: size, lru: lru, recalled: recalled}, nil
+	return &AckQueue{size: size, lru: lru, recalled: recalled, forgotten: func(pushKey, *pushed) {}}, nil
 }
 
 // Add puts a first push at the young end and answers the session whose entry had to
@@ -74,8 +76,9 @@ func (q *AckQueue) Add(s *Session, seq int64, attempt int, message []byte, now t
 
 func (q *AckQueue) add(key pushKey, attempt int, message []byte, now time.Time) (evicted *Session) {
 	if q.lru.Len() >= q.size && !q.lru.Contains(key) {
-		if oldest, _, ok := q.lru.RemoveOldest(); ok {
+		if oldest, p, ok := q.lru.RemoveOldest(); ok {
 			evicted = oldest.session
+			q.forgotten(oldest, p)
 		}
 	}
 	q.lru.Add(key, &pushed{message: message, attempt: attempt, first: now, last: now})
@@ -113,14 +116,22 @@ func (q *AckQueue) Recall(id string, message []byte) {
 // Acked removes an entry and answers when it was first pushed; ok is false when it
 // was not there.
 func (q *AckQueue) Acked(s *Session, seq int64) (first time.Time, ok bool) {
+	if p := q.take(s, seq); p != nil {
+		return p.first, true
+	}
+	return time.Time{}, false
+}
+
+// take removes an entry and answers it, or nil.
+func (q *AckQueue) take(s *Session, seq int64) *pushed {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	p, ok := q.lru.Peek(pushKey{s, 0, seq})
 	if !ok {
-		return time.Time{}, false
+		return nil
 	}
 	q.lru.Remove(pushKey{s, 0, seq})
-	return p.first, true
+	return p
 }
 
 // FirstPush is when an entry was first pushed; ok is false when it is not there.

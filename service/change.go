@@ -61,6 +61,7 @@ func (w *Writer) change(ctx context.Context, msg *model.Message, first func(tx *
 	if err != nil {
 		return Committed{}, err
 	}
+	came := w.clock()
 	msg.ID = model.MessageID(id)
 	msg.ClientMsgID = "server-" + msg.ID.String()
 	var entries []model.Entry
@@ -103,6 +104,7 @@ func (w *Writer) change(ctx context.Context, msg *model.Message, first func(tx *
 	case err != nil:
 		return Committed{}, fmt.Errorf("change conversation: %w", err)
 	}
+	w.tell([]*send{{msg: msg, audience: audience, came: came}}, w.clock().Sub(came))
 	w.audiences.Put(audience)
 	c := Committed{Message: msg, JSON: msg.AppendJSON(nil), Entries: entries, Audience: audience}
 	w.committed([]Committed{c})

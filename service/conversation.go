@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"ackbox/model"
+	"ackbox/trace"
 
 	lru "github.com/hashicorp/golang-lru/v2"
 )
@@ -308,10 +309,11 @@ func (c *Conversations) Typing(ctx context.Context, me model.UserID, id model.Co
 
 // Read moves my read position forward and tells the others, and my other devices.
 func (c *Conversations) Read(ctx context.Context, me model.UserID, id model.ConversationID, upTo int64) (int64, error) {
-	readSeq, moved, err := c.store.RaiseRead(ctx, id, me, upTo)
-	if err != nil || !moved {
+	before, readSeq, err := c.store.RaiseRead(ctx, id, me, upTo)
+	if err != nil || readSeq == before {
 		return readSeq, err
 	}
+	c.delivery.tellMember(trace.Read, id, me, before, readSeq)
 	audience := c.audiences.large(id)
 	if audience == nil {
 		if audience, err = c.audiences.Refresh(ctx, id); err != nil { // who left must not hear of it

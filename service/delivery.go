@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"ackbox/model"
+	"ackbox/trace"
 )
 
 // DeliveryOptions are the settings of the push path.
@@ -22,6 +23,7 @@ type DeliveryOptions struct {
 	SlowTimeout  time.Duration // a socket that takes nothing for this long is closed with 4009
 	PumpWorkers  int           // mailbox reads for sessions at once: keeps a storm of reconnects off the pool
 	PumpCapacity int           // sessions that may wait for them
+	Trace        *trace.Store  // is told what happens to messages; nil: nobody is
 }
 
 // Delivery pushes committed entries to the sockets of this node, in seq order and
@@ -35,6 +37,7 @@ type Delivery struct {
 	log   *slog.Logger
 	queue *AckQueue
 	relay Relay
+	trace *trace.Store
 
 	shards [64]shard
 
@@ -72,8 +75,12 @@ func NewDelivery(store *model.Store, node string, opts DeliveryOptions, clock fu
 	ctx, cancel := context.WithCancel(context.Background())
 	d := &Delivery{
 		store: store, opts: opts, node: node, clock: clock, log: log, queue: queue, relay: alone{}, watch: func(model.DeviceKey, bool) {},
-		pumps: make(chan *Session, opts.PumpCapacity), ctx: ctx, stop: cancel, gapUp: make(chan struct{}, 1),
+		pumps: make(chan *Session, opts.PumpCapacity), ctx: ctx, stop: cancel, gapUp: make(chan struct{}, 1), trace: opts.Trace,
 	}
+	if d.trace == nil {
+		d.trace = trace.Off()
+	}
+	queue.forgotten = d.tellForgotten
 	for i := range d.shards {
 		d.shards[i].users = map[model.UserID][]*Session{}
 	}
@@ -202,6 +209,9 @@ func (d *Delivery) Join(socket Socket, o Opening) *Session {
 // Leave forgets a session whose socket is gone.
 func (d *Delivery) Leave(s *Session) {
 	s.mu.Lock()
+	if s.state != stateClosed && len(s.unacked) > 0 { // the other end is gone
+		s.tellRange(trace.Closed, 0, s.acked, s.sent, 0)
+	}
 	s.state = stateClosed
 	unacked, logs := s.unacked, s.logs
 	s.unacked, s.outbox, s.stash, s.logs = nil, nil, nil, nil
@@ -286,10 +296,14 @@ func (d *Delivery) Frame(user model.UserID, frame []byte) {
 }
 
 // Acked takes a committed ack: here if the device is connected here, and on the other
-// nodes.
-func (d *Delivery) Acked(key model.DeviceKey, upTo int64, single []int64) {
-	if !d.Settle(key, upTo, single) {
+// nodes. before is the position that it has moved.
+func (d *Delivery) Acked(key model.DeviceKey, before, upTo int64, single []int64) {
+	settled, here := d.settle(key, upTo, single)
+	if !here {
 		d.relay.Acked(key, upTo, single)
+	}
+	if int64(settled) < max(0, upTo-before)+int64(len(single)) {
+		d.tellPosition(key, before, upTo, single)
 	}
 }
 
@@ -307,6 +321,12 @@ func (d *Delivery) acking(key model.DeviceKey) (done func()) {
 
 // Settle applies a committed ack to the device's session on this node; false when there is none.
 func (d *Delivery) Settle(key model.DeviceKey, upTo int64, single []int64) bool {
+	_, here := d.settle(key, upTo, single)
+	return here
+}
+
+// settle answers also how many pushes the ack was of.
+func (d *Delivery) settle(key model.DeviceKey, upTo int64, single []int64) (pushes int, here bool) {
 	for _, s := range d.sessionsOf(key.UserID) {
 		if s.Key != key {
 			continue
@@ -320,16 +340,18 @@ func (d *Delivery) Settle(key model.DeviceKey, upTo int64, single []int64) bool 
 		s.mu.Unlock()
 		now := d.clock()
 		for _, seq := range settled {
-			if first, ok := d.queue.Acked(s, seq); ok {
-				metrics.ackLatency.Observe(now.Sub(first).Seconds())
+			if p := d.queue.take(s, seq); p != nil {
+				metrics.ackLatency.Observe(now.Sub(p.first).Seconds())
+				s.tell(trace.Acked, p.message, seq, p.attempt, false, now)
+				pushes++
 			}
 		}
 		if pump {
 			d.wake(s)
 		}
-		return true
+		return pushes, true
 	}
-	return false
+	return 0, false
 }
 
 // Kick closes the sessions of a user that match, with a code.
@@ -350,6 +372,7 @@ func (s *Session) close(code int, reason string, retryAfter time.Duration) {
 	}
 	s.state = stateClosed
 	s.outbox = nil
+	s.tellRange(trace.Closed, 0, s.acked, max(s.sent, s.head), int64(code))
 	metrics.closes.WithLabelValues(strconv.Itoa(code)).Inc()
 	s.socket.Close(encodeFrame(Bye{Type: "bye", Code: code, RetryAfterMS: retryAfter.Milliseconds()}), code, reason)
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"ackbox/model"
+	"ackbox/trace"
 )
 
 // A log conversation (a large group) is in no mailbox: its messages are rows of their own and
@@ -25,8 +26,9 @@ type logState struct {
 	resumeAt int64 // when behind: acked up to here, pushes resume
 }
 
-// offerLogs takes messages of one log conversation; false when the session has not heard of it.
-func (s *Session) offerLogs(list []logMessage, frames [][]byte) (known bool) {
+// offerLogs takes messages of one log conversation, and counts those that it pushes in pushes, which may be nil; false
+// when the session has not heard of it.
+func (s *Session) offerLogs(list []logMessage, frames [][]byte, pushes []int64) (known bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(list) == 0 {
@@ -38,7 +40,9 @@ func (s *Session) offerLogs(list []logMessage, frames [][]byte) (known bool) {
 	s.cork()
 	defer s.uncork()
 	for i, m := range list {
-		s.offerLog(m.conversation, m.seq, frames[i], m.message)
+		if s.offerLog(m.conversation, m.seq, frames[i], m.message) && pushes != nil {
+			pushes[i]++
+		}
 	}
 	return true
 }
@@ -69,25 +73,26 @@ func (s *Session) log(id model.ConversationID, from int64) *logState {
 // logBehind tells the client to pull. The caller holds the lock.
 func (s *Session) logBehind(id model.ConversationID, state *logState) {
 	state.behind, state.resumeAt = true, state.head
+	s.tellRange(trace.Behind, id, state.sent, state.head, 0)
 	s.write(encodeFrame(Behind{Type: "behind", ConversationID: id, Head: state.head}), false)
 }
 
-// offerLog takes one message of a log conversation. The caller holds the lock.
-func (s *Session) offerLog(id model.ConversationID, seq int64, frame, message []byte) {
+// offerLog takes one message of a log conversation and answers whether it pushed it. The caller holds the lock.
+func (s *Session) offerLog(id model.ConversationID, seq int64, frame, message []byte) bool {
 	if s.state == stateClosed {
-		return
+		return false
 	}
 	state := s.logs[id]
 	if state == nil {
-		return // closed meanwhile
+		return false // closed meanwhile
 	}
 	state.head, state.offered = max(state.head, seq), max(state.offered, seq)
 	if state.behind || seq <= state.sent {
-		return
+		return false
 	}
 	if seq > state.sent+1 || state.sent-state.acked >= maxUnacked || len(s.outbox) >= maxOutbox {
 		s.logBehind(id, state)
-		return
+		return false
 	}
 	state.sent, state.last = seq, message
 	s.write(frame, false)
@@ -96,6 +101,7 @@ func (s *Session) offerLog(id model.ConversationID, seq int64, frame, message []
 		metrics.evictions.Inc()
 		evicted.evicted.Store(true)
 	}
+	return true
 }
 
 // AckedLog takes a committed ack of a log conversation: here if the device is connected
@@ -147,6 +153,7 @@ func (d *Delivery) retryLog(push Due) {
 		if len(s.outbox) == 0 { // else the push before may be among what waits
 			s.write(messageFrame(0, push.Attempt+1, push.Message), true)
 		}
+		s.tell(trace.Retried, push.Message, 0, push.Attempt+1, len(s.outbox) > 0, d.clock())
 		metrics.retries.Inc()
 		if push.Attempt > 1 && state.sent-state.acked > 1 && !state.behind {
 			s.logBehind(push.Conversation, state)
@@ -300,6 +307,7 @@ func (s *Session) sweepLog(id model.ConversationID, head int64) {
 	if !state.behind && state.sent < state.swept {
 		metrics.repairs.Inc()
 		state.head = max(state.head, head)
+		s.tellRange(trace.SweepRepair, id, state.sent, state.head, 0)
 		s.logBehind(id, state)
 	}
 	state.swept = head
@@ -313,6 +321,7 @@ func (s *Session) sweepLog(id model.ConversationID, head int64) {
 
 // Recalled makes sure that no un-acked push repeats content that is gone, on any node.
 func (d *Delivery) Recalled(m *model.Message) {
+	d.tellMessage(trace.Recalled, m.ID, 0, 0)
 	d.replace(m.AppendJSON(nil))
 	d.relay.Recalled(m)
 }

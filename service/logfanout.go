@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"ackbox/model"
+	"ackbox/trace"
 )
 
 // logMessage is a committed message of a log conversation. audience is nil when it came
@@ -205,6 +206,7 @@ func (f *logFanOut) push(ctx context.Context, list []logMessage) {
 	for i, m := range list {
 		frames[i] = messageFrame(0, 1, m.message)
 	}
+	counts := f.counts(list)
 	var taken atomic.Int64 // members that a worker has or had
 	strangers := make([][]stranger, runtime.GOMAXPROCS(0))
 	var workers sync.WaitGroup
@@ -218,7 +220,7 @@ func (f *logFanOut) push(ctx context.Context, list []logMessage) {
 						from++
 					}
 					for _, s := range f.delivery.sessionsOf(audience.Members[i]) {
-						if !s.offerLogs(list[from:], frames[from:]) {
+						if !s.offerLogs(list[from:], frames[from:], countsFrom(counts[w], from)) {
 							strangers[w] = append(strangers[w], stranger{s, from})
 						}
 					}
@@ -230,7 +232,41 @@ func (f *logFanOut) push(ctx context.Context, list []logMessage) {
 		})
 	}
 	workers.Wait()
-	f.meet(ctx, list, frames, slices.Concat(strangers...))
+	f.meet(ctx, list, frames, slices.Concat(strangers...), counts[0])
+	f.tell(list, counts)
+}
+
+// counts is where each worker counts the sockets that it pushed the messages to; nil when none of the messages is followed.
+func (f *logFanOut) counts(list []logMessage) [][]int64 {
+	counts := make([][]int64, runtime.GOMAXPROCS(0))
+	if slices.ContainsFunc(list, func(m logMessage) bool { return f.delivery.trace.Takes(messageID(m.message)) }) {
+		for w := range counts {
+			counts[w] = make([]int64, len(list))
+		}
+	}
+	return counts
+}
+
+// countsFrom is what counts from one message on.
+func countsFrom(counts []int64, from int) []int64 {
+	if counts == nil {
+		return nil
+	}
+	return counts[from:]
+}
+
+// tell records to how many sockets of this node each message went.
+func (f *logFanOut) tell(list []logMessage, counts [][]int64) {
+	if counts[0] == nil {
+		return
+	}
+	for i, m := range list {
+		sum := 0
+		for _, c := range counts {
+			sum += int(c[i])
+		}
+		f.delivery.tellMessage(trace.Pushed, messageID(m.message), 0, sum)
+	}
 }
 
 // stranger is a session that has not heard of a conversation, and which of the messages at hand is
@@ -241,7 +277,7 @@ type stranger struct {
 }
 
 // meet introduces sessions to the conversation, each with the first message that it gets.
-func (f *logFanOut) meet(ctx context.Context, list []logMessage, frames [][]byte, strangers []stranger) {
+func (f *logFanOut) meet(ctx context.Context, list []logMessage, frames [][]byte, strangers []stranger, counts []int64) {
 	for from := 0; from < len(list) && len(strangers) > 0; from++ {
 		var sessions []*Session
 		for _, s := range strangers {
@@ -249,10 +285,13 @@ func (f *logFanOut) meet(ctx context.Context, list []logMessage, frames [][]byte
 				sessions = append(sessions, s.session)
 			}
 		}
-		for part := range slices.Chunk(sessions, 500) {
-			f.introduce(ctx, list[from], frames[from], part)
-			for _, s := range part {
-				s.offerLogs(list[from+1:], frames[from+1:])
+		for some := range slices.Chunk(sessions, 500) {
+			first := f.introduce(ctx, list[from], frames[from], some)
+			if counts != nil {
+				counts[from] += int64(first)
+			}
+			for _, s := range some {
+				s.offerLogs(list[from+1:], frames[from+1:], countsFrom(counts, from+1))
 			}
 		}
 	}
@@ -260,8 +299,8 @@ func (f *logFanOut) meet(ctx context.Context, list []logMessage, frames [][]byte
 
 // introduce makes the states of sessions that have not heard of the conversation: it became a
 // log, or the user joined it, while they were connected, and their positions were pinned then.
-// Where m is not the next after that position, something is missing and the client pulls.
-func (f *logFanOut) introduce(ctx context.Context, m logMessage, frame []byte, sessions []*Session) {
+// Where m is not the next after that position, something is missing and the client pulls. It answers to how many m was pushed.
+func (f *logFanOut) introduce(ctx context.Context, m logMessage, frame []byte, sessions []*Session) (pushes int) {
 	keys := make([]model.DeviceKey, len(sessions))
 	memberships := make([]model.MemberKey, len(sessions))
 	for i, s := range sessions {
@@ -291,7 +330,10 @@ func (f *logFanOut) introduce(ctx context.Context, m logMessage, frame []byte, s
 				s.logBehind(m.conversation, state)
 			}
 		}
-		s.offerLog(m.conversation, m.seq, frame, m.message)
+		if s.offerLog(m.conversation, m.seq, frame, m.message) {
+			pushes++
+		}
 		s.mu.Unlock()
 	}
+	return pushes
 }

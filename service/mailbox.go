@@ -54,7 +54,11 @@ func (m *Mailboxes) Sync(ctx context.Context, key model.DeviceKey, family model.
 	if _, err := m.acker.Ack(ctx, Ack{Key: key, Family: family, UpTo: &after, UpToID: afterID}); err != nil {
 		return Page{}, err
 	}
-	return m.Get(ctx, key.UserID, after, limit)
+	page, err := m.Get(ctx, key.UserID, after, limit)
+	if err == nil {
+		m.acker.delivery.tellPulled(key, page.Entries)
+	}
+	return page, err
 }
 
 // Open says where a device that connects stands, acking what it says it holds. A

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"ackbox/model"
+	"ackbox/trace"
 )
 
 // sendPatience bounds a send from its arrival to its answer.
@@ -249,6 +250,7 @@ func (m *Messages) earlier(ctx context.Context, d Draft, hash []byte, patience t
 				return Sent{}, unknownOutcome(err)
 			}
 			metrics.duplicates.Inc()
+			m.conversations.delivery.tellMessage(trace.Duplicate, first.ID, first.SenderID, 1)
 			return Sent{Message: first, JSON: first.AppendJSON(nil), MailboxSeq: first.SenderSeq, Duplicate: true}, nil
 		}
 		if !time.Now().Before(deadline) {

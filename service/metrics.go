@@ -3,6 +3,8 @@ package service
 import (
 	"strconv"
 
+	"ackbox/trace"
+
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -89,4 +91,18 @@ func (m *metricSet) begin() {
 	for limit := range limitWords {
 		m.rateLimited.WithLabelValues(string(limit))
 	}
+}
+
+// RegisterTraceMetrics adds the figures of the trace.
+func RegisterTraceMetrics(registry prometheus.Registerer, store *trace.Store) {
+	counter := func(name, help string, read func(trace.Stats) int64) {
+		registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Namespace: "ackbox", Name: name, Help: help}, func() float64 { return float64(read(store.Stats())) }))
+	}
+	counter("trace_events_total", "Events written to the trace.", func(s trace.Stats) int64 { return s.Events })
+	counter("trace_dropped_total", "Events that the trace had no room for, or could not write.", func(s trace.Stats) int64 { return s.Dropped })
+	counter("trace_written_bytes_total", "Bytes written to the trace.", func(s trace.Stats) int64 { return s.Written })
+	registry.MustRegister(
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "ackbox", Name: "trace_bytes", Help: "Bytes that the trace takes in the data folder."}, func() float64 { return float64(store.Stats().Kept) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "ackbox", Name: "trace_share", Help: "The share of messages that is traced: 1 up to ACKBOX_TRACE_RATE, 0 when the trace is off."}, func() float64 { return store.Stats().Share }),
+	)
 }

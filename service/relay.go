@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"ackbox/model"
+	"ackbox/trace"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -221,6 +222,9 @@ func (r *RedisRelay) Entries(batch []Committed) {
 		return
 	}
 	for i := range batch {
+		if n := len(batch[i].Entries); n > 0 {
+			r.delivery.tellMessage(trace.Relayed, batch[i].Message.ID, 0, n)
+		}
 		for _, e := range batch[i].Entries {
 			r.user(e.UserID, event{Kind: "entry", Seq: e.Seq, Payload: batch[i].JSON})
 		}
@@ -230,6 +234,7 @@ func (r *RedisRelay) Entries(batch []Committed) {
 // Log tells all nodes of a log conversation's message, once: each knows its own members.
 func (r *RedisRelay) Log(m logMessage) {
 	if r.peers.Load() > 0 {
+		r.delivery.tellMessage(trace.Relayed, messageID(m.message), 0, 0)
 		r.put(r.nodes(0), event{Kind: "log", Conversation: m.conversation, Seq: m.seq, Version: m.version, Payload: m.message})
 	}
 }

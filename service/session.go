@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"ackbox/model"
+	"ackbox/trace"
 )
 
 // Bounds of a session.
@@ -107,7 +108,8 @@ type Session struct {
 	outbox      [][]byte // waiting for the socket
 	corks       int      // who collects frames in the outbox, to hand them over together
 	one         [1][]byte
-	buffered    int // frames that the socket could not write at once
+	buffered    int  // frames that the socket could not write at once
+	refused     bool // the socket was closed when frames came
 	stuckSince  time.Time
 	nextPing    time.Time
 	lastTouched time.Time
@@ -130,6 +132,10 @@ func (s *Session) write(frame []byte, droppable bool) {
 // hand gives frames to the socket. The caller holds the lock.
 func (s *Session) hand(frames [][]byte) (ok bool) {
 	waits, ok := s.socket.Push(frames)
+	if !ok && !s.refused {
+		s.refused = true
+		s.tellRange(trace.PushFailed, 0, s.acked, s.sent, 0)
+	}
 	if waits > 0 && s.buffered == 0 {
 		s.stuckSince = s.delivery.clock()
 	}
@@ -225,7 +231,9 @@ func (s *Session) push(seq int64, message []byte) {
 	attempt := 1 + s.rounds
 	s.write(messageFrame(seq, attempt, message), false)
 	metrics.pushes.Inc()
-	if evicted := s.delivery.queue.Add(s, seq, attempt, message, s.delivery.clock()); evicted != nil {
+	now := s.delivery.clock()
+	s.tell(trace.Pushed, message, seq, attempt, s.buffered > 0, now)
+	if evicted := s.delivery.queue.Add(s, seq, attempt, message, now); evicted != nil {
 		metrics.evictions.Inc()
 		evicted.evicted.Store(true)
 	}
@@ -235,6 +243,7 @@ func (s *Session) push(seq int64, message []byte) {
 func (s *Session) fallBehind() {
 	s.state = stateBehind
 	s.resumeAt = s.head
+	s.tellRange(trace.Behind, 0, s.sent, s.head, 0)
 	s.stash = nil
 	s.write(encodeFrame(Behind{Type: "behind", Head: s.head}), false)
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"ackbox/model"
+	"ackbox/trace"
 )
 
 // Retry pushes again what has not been acked in time, oldest first, and closes with 4008
@@ -39,6 +40,7 @@ func (d *Delivery) retry(push Due) {
 		if len(s.outbox) == 0 {
 			s.write(messageFrame(push.Seq, push.Attempt+1, push.Message), true)
 		}
+		s.tell(trace.Retried, push.Message, push.Seq, push.Attempt+1, len(s.outbox) > 0, d.clock())
 		metrics.retries.Inc()
 	}
 	s.mu.Unlock()
@@ -207,9 +209,11 @@ func (d *Delivery) repair(s *Session, head, sentBefore int64) {
 	case lost:
 	case evicted:
 		if exhausted = s.rounds+1 >= d.opts.MaxAttempts; !exhausted {
+			s.tellRange(trace.SweepRepair, 0, s.acked, s.head, 0)
 			s.rewind()
 		}
 	case behindMailbox:
+		s.tellRange(trace.SweepRepair, 0, s.sent, s.head, 0)
 		s.state = stateOpening
 	}
 	s.mu.Unlock()

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"ackbox/model"
+	"ackbox/trace"
 )
 
 // Bounds of a batch. 256 messages is where two writers stopped gaining on MariaDB;
@@ -50,6 +51,7 @@ type Writer struct {
 	committed func([]Committed) // called after commit, in the worker
 	clock     func() time.Time
 	log       *slog.Logger
+	trace     *trace.Store
 	queue     *batcher[*send]
 	ctx       context.Context // of the transactions: ends when Stop has waited long enough
 	cancel    context.CancelFunc
@@ -65,6 +67,7 @@ type send struct {
 	owner    *model.SendKey    // who has the key, when it is not this send
 	entries  []model.Entry
 
+	came  time.Time
 	twins []*send // later sends of the same key and content in the same batch
 
 	result sendResult
@@ -79,7 +82,7 @@ type sendResult struct {
 
 // NewWriter starts the workers. committed gets each batch after its commit.
 func NewWriter(store *model.Store, ids *IDs, audiences *Audiences, clock func() time.Time, log *slog.Logger, committed func([]Committed)) *Writer {
-	w := &Writer{store: store, ids: ids, audiences: audiences, committed: committed, clock: clock, log: log}
+	w := &Writer{store: store, ids: ids, audiences: audiences, committed: committed, clock: clock, log: log, trace: trace.Off()}
 	w.ctx, w.cancel = context.WithCancel(context.Background())
 	workers := 2 // measured against MariaDB: 11,300/s with one, 13,300 with two, 14,300 with four
 	if store.Dialect() == model.SQLite {
@@ -105,7 +108,7 @@ func (w *Writer) Stop(ctx context.Context) error {
 // meanwhile; CodeUnavailable when nothing was stored; CodeUnknownOutcome when nobody
 // can say, also when ctx ends before the answer.
 func (w *Writer) Write(ctx context.Context, msg *model.Message, hash []byte, audience *model.Audience) (c Committed, duplicate bool, err error) {
-	s := &send{msg: msg, hash: hash, audience: audience, done: make(chan struct{})}
+	s := &send{msg: msg, hash: hash, audience: audience, came: w.clock(), done: make(chan struct{})}
 	if err := w.queue.put(s); err != nil {
 		return Committed{}, false, err
 	}
@@ -194,7 +197,9 @@ func (w *Writer) write(batch []*send) {
 		switch {
 		case err == nil:
 			metrics.batchSize.Observe(float64(len(batch)))
-			metrics.commitSeconds.Observe(time.Since(start).Seconds())
+			took := time.Since(start)
+			metrics.commitSeconds.Observe(took.Seconds())
+			w.tell(batch, took)
 			w.answer(ctx, batch)
 			return
 		case errors.As(err, &refused):
@@ -560,6 +565,9 @@ func (w *Writer) answer(ctx context.Context, batch []*send) {
 		default:
 			if !ours {
 				metrics.duplicates.Inc()
+				if w.trace.Takes(first.ID) {
+					w.trace.Put(&trace.Event{At: w.clock().UnixMicro(), Kind: trace.Duplicate, Message: first.ID, User: first.SenderID, Count: 1})
+				}
 			}
 			s.finish(sendResult{committed: Committed{Message: first, JSON: first.AppendJSON(nil)}, duplicate: !ours})
 		}

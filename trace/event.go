@@ -54,17 +54,18 @@ func Kinds() []string { return kindNames[1:] }
 
 // Event is one record. Fields that a kind has no use for are zero.
 type Event struct {
-	At           int64 // Unix microseconds
-	Kind         Kind
-	Waits        bool  // of a push: the frame waits for the socket
-	Attempt      int32 // of a push, 1 for the first
-	Message      model.MessageID
-	Conversation model.ConversationID // of a range of conversation_seqs
-	User         model.UserID         // whose mailbox or membership; of a recall who did it
-	Device       model.DeviceID
-	Connection   string
-	After, Seq   int64
-	Count        int64
-	Took         int64           // microseconds
-	Batch        model.MessageID // the batch's first message: its name
+	At           int64                `json:"at"` // Unix microseconds
+	Kind         Kind                 `json:"k"`
+	Waits        bool                 `json:"w,omitzero"` // of a push: the frame waits for the socket
+	Attempt      int32                `json:"n,omitzero"` // of a push, 1 for the first
+	Message      model.MessageID      `json:"m,omitzero"`
+	Conversation model.ConversationID `json:"v,omitzero"` // of a range of conversation_seqs
+	User         model.UserID         `json:"u,omitzero"` // whose mailbox or membership
+	Device       model.DeviceID       `json:"d,omitzero"`
+	Connection   string               `json:"c,omitzero"`
+	After        int64                `json:"a,omitzero"`
+	Seq          int64                `json:"s,omitzero"`
+	Count        int64                `json:"x,omitzero"`
+	Took         int64                `json:"t,omitzero"` // microseconds
+	Batch        model.MessageID      `json:"b,omitzero"` // the batch's first message: its name
 }

@@ -106,9 +106,6 @@ func Open(o Options) (*Store, error) {
 	for i := range s.sealed {
 		s.kept.Add(s.sealed[i].size)
 	}
-	for i := range s.shards {
-		s.shards[i].list, s.shards[i].spare = make([]Event, 0, shardEvents), make([]Event, 0, shardEvents)
-	}
 	s.adapted = o.Clock()
 	s.messages.start(float64(o.Rate * EventsAMessage))
 	s.ranges.start(float64(o.Rate * EventsAMessage / 2))
@@ -162,13 +159,13 @@ func (s *Store) TakesRange(whose, upTo int64) bool {
 func (s *Store) Put(v *Event) {
 	sh := &s.shards[mix(uint64(v.Message)^uint64(v.User))>>61]
 	sh.mu.Lock()
-	if len(sh.list) == cap(sh.list) {
+	if len(sh.list) == shardEvents {
 		sh.lost++
 		sh.mu.Unlock()
 		return
 	}
-	sh.list = append(sh.list, *v)
-	half := len(sh.list) == cap(sh.list)/2
+	sh.list = append(sh.list, *v) // grows to shardEvents and is used again
+	half := len(sh.list) == shardEvents/2
 	sh.mu.Unlock()
 	if half {
 		select {
