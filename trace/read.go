@@ -25,22 +25,23 @@ const (
 
 // Query asks for what happened to one message.
 type Query struct {
-	Message         model.MessageID
-	Conversation    model.ConversationID
-	ConversationSeq int64
-	Seqs            map[model.UserID]int64 // where it is in mailboxes: at most MaxUsers
-	At              int64                  // when it was made, Unix microseconds
+	Message         model.MessageID        `json:"message"`
+	Conversation    model.ConversationID   `json:"conversation"`
+	ConversationSeq int64                  `json:"conversation_seq"`
+	Seqs            map[model.UserID]int64 `json:"seqs,omitempty"` // where it is in mailboxes: at most MaxUsers
+	At              int64                  `json:"at"`             // when it was made, Unix microseconds
 }
 
 // Found is what one node's store has.
 type Found struct {
-	Events  []Event // by time
-	Nodes   []model.NodeID
-	By      []model.NodeID // of each event: the node that it happened on
-	Sampled bool           // whether the message was followed when it was made, as far as what was written then says
-	Dropped int64          // events of anything that were dropped since
-	Oldest  int64          // the first thing that is still kept, Unix microseconds; 0: nothing
-	More    bool           // there are more than MaxEvents
+	Events  []Event        `json:"events,omitempty"` // by time
+	By      []model.NodeID `json:"by,omitempty"`     // of each event: the node that it happened on
+	Nodes   []model.NodeID `json:"nodes,omitempty"`  // those that had written something shortly after the message was made, or before
+	On      bool           `json:"on"`               // there is a trace
+	Sampled bool           `json:"sampled"`          // whether the message was followed when it was made, as far as what was written then says
+	Dropped int64          `json:"dropped,omitzero"` // events of anything that were dropped since
+	Cut     bool           `json:"cut,omitzero"`     // what was written since may have been removed for its size or age
+	More    bool           `json:"more,omitzero"`    // there are more than MaxEvents
 }
 
 // Find reads what is kept of a message. It costs a read of all headers since, and of the blocks whose filters let the
@@ -58,20 +59,18 @@ func (s *Store) Find(ctx context.Context, q Query) (Found, error) {
 		list = append(list, s.current)
 	}
 	s.mu.Unlock()
-	f := finder{q: q, keys: []uint64{messageKey(q.Message), conversationKey(q.Conversation)}, found: Found{Sampled: true}}
+	f := finder{q: q, keys: []uint64{messageKey(q.Message), conversationKey(q.Conversation)}, found: Found{On: true, Sampled: true, Cut: s.removed.Load() >= q.At}}
 	for user := range q.Seqs {
 		f.keys = append(f.keys, userKey(user))
 	}
-	for i, seg := range list {
+	for _, seg := range list {
 		if err := ctx.Err(); err != nil {
 			return Found{}, fmt.Errorf("read the trace: %w", err)
 		}
-		// The first one also says how far back the store reaches.
-		old := seg.last.UnixMicro() < q.since()
-		if old && i > 0 {
+		if seg.last.UnixMicro() < q.since() {
 			continue
 		}
-		if err := f.segment(seg.path, old); err != nil && !errors.Is(err, fs.ErrNotExist) { // removed meanwhile
+		if err := f.segment(seg.path); err != nil && !errors.Is(err, fs.ErrNotExist) { // removed meanwhile
 			return Found{}, err
 		}
 	}
@@ -100,13 +99,12 @@ type finder struct {
 	body  []byte
 }
 
-// segment reads a file, or only its first header.
-func (f *finder) segment(path string, first bool) error {
+func (f *finder) segment(path string) error {
 	file, err := os.Open(path)
 	if err != nil {
 		return fmt.Errorf("segment of the trace: %w", err)
 	}
-	return errors.Join(f.blocks(&blockReader{from: file, r: bufio.NewReaderSize(file, 64<<10)}, first), file.Close())
+	return errors.Join(f.blocks(&blockReader{from: file, r: bufio.NewReaderSize(file, 64<<10)}), file.Close())
 }
 
 // blockReader reads a file without what is skipped.
@@ -126,7 +124,7 @@ func (b *blockReader) skip(n int64) error {
 }
 
 // blocks reads up to the end, or what was half written.
-func (f *finder) blocks(r *blockReader, first bool) error {
+func (f *finder) blocks(r *blockReader) error {
 	var head [headerBytes]byte
 	for {
 		if _, err := io.ReadFull(r.r, head[:]); err != nil {
@@ -136,11 +134,8 @@ func (f *finder) blocks(r *blockReader, first bool) error {
 		if err != nil {
 			return nil //nolint:nilerr // half written, or not ours: the end
 		}
-		if f.found.Oldest == 0 || h.from < f.found.Oldest {
-			f.found.Oldest = h.from
-		}
-		if first {
-			return nil
+		if i, known := slices.BinarySearch(f.found.Nodes, model.NodeID(h.node)); !known && h.from <= f.q.At+around.Microseconds() {
+			f.found.Nodes = slices.Insert(f.found.Nodes, i, model.NodeID(h.node))
 		}
 		if h.to < f.q.since() {
 			if err := r.skip(int64(h.length)); err != nil {
@@ -180,10 +175,6 @@ func (f *finder) block(h header, head []byte, r *blockReader) (more bool, err er
 		return false, ended(err)
 	}
 	f.found.Dropped += int64(h.dropped)
-	node := model.NodeID(h.node)
-	if i, known := slices.BinarySearch(f.found.Nodes, node); !known {
-		f.found.Nodes = slices.Insert(f.found.Nodes, i, node)
-	}
 	then := h.from <= f.q.At+around.Microseconds() && h.to >= f.q.At-around.Microseconds()
 	if then && mix(uint64(f.q.Message)) > levelOf(h.bits, 0).mask {
 		f.found.Sampled = false

@@ -65,6 +65,7 @@ type Store struct {
 	closing  sync.Once
 
 	events, dropped, written, kept atomic.Int64
+	removed                        atomic.Int64 // the last moment that is in no segment any more, Unix microseconds
 
 	// Of the goroutine alone.
 	file    *os.File
@@ -383,5 +384,6 @@ func (s *Store) remove() error {
 	s.sealed = append(s.sealed[:0:0], s.sealed[1:]...)
 	s.mu.Unlock()
 	s.kept.Add(-oldest.size)
+	s.removed.Store(max(s.removed.Load(), oldest.last.UnixMicro()))
 	return nil
 }
