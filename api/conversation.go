@@ -22,6 +22,7 @@ type Conversation struct {
 	PeerID         *model.UserID        `json:"peer_id,omitempty" doc:"Direct conversations only"`
 	Announcement   string               `json:"announcement"`
 	MuteAll        bool                 `json:"mute_all" doc:"Only the owner and admins may write"`
+	Everyone       bool                 `json:"everyone,omitempty" doc:"The announcements of this service's operators: all accounts belong to it, nobody is listed in it, writes in it or leaves it"`
 	History        string               `json:"history" enum:"joined,all" doc:"Of a group: who joined later sees what came since (joined), or everything"`
 	MemberCount    int64                `json:"member_count"`
 	Head           int64                `json:"head" doc:"Its highest conversation_seq"`
@@ -173,7 +174,7 @@ func (a *API) registerConversationExtras(h huma.API) {
 
 func conversationOf(me model.UserID, v *model.View) Conversation {
 	c := Conversation{
-		ConversationID: v.Conversation.ID, Kind: string(v.Kind), Name: v.Name, AvatarURL: v.AvatarURL, Announcement: v.Announcement, MuteAll: v.MuteAll, History: v.History, MemberCount: v.MemberCount, Head: v.Head,
+		ConversationID: v.Conversation.ID, Kind: string(v.Kind), Name: v.Name, AvatarURL: v.AvatarURL, Announcement: v.Announcement, MuteAll: v.MuteAll, Everyone: v.Conversation.ID == model.Everyone, History: v.History, MemberCount: v.MemberCount, Head: v.Head,
 		Delivery: string(v.Delivery), LastMessage: lastMessage{encoded(v.Last)}, Unread: v.Unread, UnreadMentions: v.UnreadMentions, ReadSeq: v.ReadSeq, JoinedSeq: v.JoinedSeq, Receipts: v.Receipts, Muted: v.Muted, Pinned: v.Pinned, UpdatedAt: v.UpdatedAt,
 	}
 	if v.Kind == model.Direct {

@@ -84,6 +84,9 @@ type Audience struct {
 // MaySend is nil, or why this user's message is refused: CodeNotFound for who is not a
 // member, CodeBlocked for who is blocked by the peer, CodeMuted.
 func (a *Audience) MaySend(user UserID, now Millis) error {
+	if a.ConversationID == Everyone && user != System {
+		return NewError(CodeMuted, "only the operators of this service write here")
+	}
 	if _, member := slices.BinarySearch(a.Members, user); !member || a.Dissolved {
 		return NotFound("conversation")
 	}
@@ -161,6 +164,10 @@ func (s *Store) LoadAudience(ctx context.Context, id ConversationID) (*Audience,
 		return nil, err
 	}
 	a := &Audience{ConversationID: id, Kind: c.Kind, Delivery: c.Delivery, Version: c.MembersVersion, Dissolved: c.DissolvedAt != 0, Empty: c.Kind == Direct && c.Head == 0, MuteAll: c.MuteAll}
+	if id == Everyone { // its messages go to every session, and nobody counts who belongs
+		a.Members, a.Joined, a.Staff = []UserID{System}, []int64{0}, []UserID{System}
+		return a, nil
+	}
 	rows, err := s.read(ctx).Raw("SELECT user_id, joined_seq, role, muted_until FROM members WHERE conversation_id = ? AND left_seq = 0 ORDER BY user_id", id).Rows()
 	if err != nil {
 		return nil, fmt.Errorf("read members: %w", err)

@@ -38,6 +38,9 @@ func (m *Member) SeesAfter(c *Conversation) int64 {
 
 // MemberOf is a user's active membership, or CodeNotFound.
 func (s *Store) MemberOf(ctx context.Context, id ConversationID, user UserID) (*Member, error) {
+	if id == Everyone {
+		return s.readerOf(ctx, user)
+	}
 	m := new(Member)
 	err := s.read(ctx).Raw("SELECT "+memberColumns+" FROM members p WHERE p.conversation_id = ? AND p.user_id = ? AND p.left_seq = 0", id, user).Row().Scan(m.targets()...)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -70,6 +73,9 @@ type Preferences struct {
 
 // SetPreferences writes them; CodeNotFound when the user is no member.
 func (s *Store) SetPreferences(ctx context.Context, id ConversationID, user UserID, p Preferences) error {
+	if id == Everyone {
+		return s.preferReader(ctx, user, p)
+	}
 	return s.Tx(ctx, func(tx *Store) error {
 		if _, err := tx.MemberOf(ctx, id, user); err != nil {
 			return err
@@ -154,7 +160,18 @@ func (s *Store) MemberHeads(ctx context.Context, keys []MemberKey) (heads map[Me
 }
 
 func (s *Store) readMemberHeads(keys []MemberKey, heads map[MemberKey]int64) (steps []*step) {
-	for part := range slices.Chunk(keys, s.rows(rowsPerStatement)) {
+	var everybody, members []MemberKey
+	for _, k := range keys {
+		if k.ConversationID == Everyone {
+			everybody = append(everybody, k)
+		} else {
+			members = append(members, k)
+		}
+	}
+	if len(everybody) > 0 {
+		steps = append(steps, readReaderHead(everybody, heads))
+	}
+	for part := range slices.Chunk(members, s.rows(rowsPerStatement)) {
 		q := newStep("read heads of memberships", "SELECT p.conversation_id, p.user_id, c.head FROM members p JOIN conversations c ON c.id = p.conversation_id WHERE p.left_seq = 0 AND c.dissolved_at = 0 AND (p.conversation_id, p.user_id) IN ("+s.tuplesOf(), 48*len(part))
 		for _, k := range part {
 			q.row(int64(k.ConversationID), int64(k.UserID))
@@ -219,6 +236,9 @@ func (s *Store) RaiseDelivered(ctx context.Context, list []MemberSeq) error {
 // where it was and where it is. Having read is having received: delivered_seq
 // follows.
 func (s *Store) RaiseRead(ctx context.Context, id ConversationID, user UserID, upTo int64) (before, readSeq int64, err error) {
+	if id == Everyone {
+		return s.raiseReader(ctx, user, upTo)
+	}
 	err = s.Tx(ctx, func(tx *Store) error {
 		var head int64
 		err := tx.read(ctx).Raw("SELECT p.read_seq, c.head FROM members p JOIN conversations c ON c.id = p.conversation_id WHERE p.conversation_id = ? AND p.user_id = ? AND p.left_seq = 0 AND c.dissolved_at = 0", id, user).Row().Scan(&before, &head)
@@ -265,6 +285,38 @@ type ListCursor struct {
 // Views lists a user's conversations that have messages or are groups, newest
 // activity first, after a cursor (zero: from the top). only limits it to one.
 func (s *Store) Views(ctx context.Context, user UserID, cursor ListCursor, only []ConversationID, limit int) ([]*View, error) {
+	var list []*View
+	if len(only) != 1 || only[0] != Everyone {
+		var err error
+		if list, err = s.memberViews(ctx, user, cursor, only, limit); err != nil {
+			return nil, err
+		}
+	}
+	if only == nil || slices.Contains(only, Everyone) {
+		everyone, err := s.readerView(ctx, user, only == nil, cursor)
+		if err != nil {
+			return nil, err
+		}
+		if everyone != nil {
+			at := slices.IndexFunc(list, func(v *View) bool { return ListCursor{everyone.UpdatedAt, Everyone}.before(&v.Conversation) })
+			if at < 0 {
+				at = len(list)
+			}
+			list = slices.Insert(list, at, everyone)
+			list = list[:min(len(list), limit)]
+		}
+	}
+	for _, v := range list {
+		if err := s.fillView(ctx, v); err != nil {
+			return nil, err
+		}
+	}
+	return list, nil
+}
+
+// memberViews are those of the conversations that the user is a member of by name, still without what
+// fillView adds.
+func (s *Store) memberViews(ctx context.Context, user UserID, cursor ListCursor, only []ConversationID, limit int) ([]*View, error) {
 	query := "SELECT " + conversationColumns + ", " + memberColumns + `
 		FROM members p JOIN conversations c ON c.id = p.conversation_id
 		WHERE p.user_id = ? AND p.left_seq = 0 AND c.dissolved_at = 0`
@@ -283,20 +335,11 @@ func (s *Store) Views(ctx context.Context, user UserID, cursor ListCursor, only 
 	if err != nil {
 		return nil, fmt.Errorf("list conversations: %w", err)
 	}
-	list, err := scanAll(rows, func(r *sql.Rows) (v *View, err error) {
+	return scanAll(rows, func(r *sql.Rows) (v *View, err error) {
 		v = new(View)
 		err = r.Scan(append(v.Conversation.targets(), v.Member.targets()...)...)
 		return v, err
 	})
-	if err != nil {
-		return nil, err
-	}
-	for _, v := range list {
-		if err := s.fillView(ctx, v); err != nil {
-			return nil, err
-		}
-	}
-	return list, nil
 }
 
 // fillView adds the last message and the unread count. Unread is counted from

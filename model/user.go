@@ -65,7 +65,7 @@ func (s *Store) CreateUser(ctx context.Context, u *User) error {
 	if err != nil {
 		return fmt.Errorf("create user: %w", err)
 	}
-	return nil
+	return s.beginAnnouncements(ctx, u.ID)
 }
 
 // UserByID is the account of an id, or CodeNotFound.

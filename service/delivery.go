@@ -116,17 +116,20 @@ func (d *Delivery) sessionsOf(user model.UserID) []*Session {
 // each runs fn over all sessions, without a lock held.
 func (d *Delivery) each(fn func(*Session)) {
 	for i := range d.shards {
-		sh := &d.shards[i]
-		sh.mu.RLock()
-		lists := make([][]*Session, 0, len(sh.users))
-		for _, list := range sh.users {
-			lists = append(lists, list)
-		}
-		sh.mu.RUnlock()
-		for _, list := range lists {
-			for _, s := range list {
-				fn(s)
-			}
+		d.shards[i].each(fn)
+	}
+}
+
+func (sh *shard) each(fn func(*Session)) {
+	sh.mu.RLock()
+	lists := make([][]*Session, 0, len(sh.users))
+	for _, list := range sh.users {
+		lists = append(lists, list)
+	}
+	sh.mu.RUnlock()
+	for _, list := range lists {
+		for _, s := range list {
+			fn(s)
 		}
 	}
 }

@@ -35,7 +35,10 @@ func (s *Session) offerLogs(list []logMessage, frames [][]byte, pushes []int64) 
 		return true
 	}
 	if s.logs[list[0].conversation] == nil {
-		return false
+		if list[0].conversation != model.Everyone {
+			return false
+		}
+		s.meetEveryone()
 	}
 	s.cork()
 	defer s.uncork()
@@ -120,6 +123,9 @@ func (d *Delivery) SettleLog(key model.DeviceKey, p model.LogPosition) bool {
 		}
 		s.mu.Lock()
 		state := s.logs[p.ConversationID]
+		if state == nil && p.ConversationID == model.Everyone && s.state != stateClosed { // pulled before anything was pushed
+			state = s.log(p.ConversationID, p.Acked)
+		}
 		if state != nil && p.Acked > state.acked {
 			state.acked = p.Acked
 			state.sent = max(state.sent, state.acked)
@@ -208,7 +214,7 @@ func (d *Delivery) refreshLogs(ctx context.Context) error {
 			for _, s := range byUser[user] {
 				s.mu.Lock()
 				for id, state := range s.logs {
-					if _, member := heads[model.MemberKey{ConversationID: id, UserID: user}]; !member && known[s][id] == state {
+					if _, member := heads[model.MemberKey{ConversationID: id, UserID: user}]; !member && id != model.Everyone && known[s][id] == state {
 						delete(s.logs, id)
 						d.queue.AckedLog(s, id)
 					}
@@ -260,9 +266,13 @@ func (d *Delivery) sweepLogs(ctx context.Context) error {
 	sessions := map[model.ConversationID][]*Session{}
 	waiting := map[model.DeviceKey]*Session{}
 	var ids []model.ConversationID
+	var strangers []*Session // to the announcements
 	d.each(func(s *Session) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
+		if s.logs[model.Everyone] == nil {
+			strangers = append(strangers, s)
+		}
 		for id, state := range s.logs {
 			if sessions[id] == nil {
 				ids = append(ids, id)
@@ -273,10 +283,18 @@ func (d *Delivery) sweepLogs(ctx context.Context) error {
 			}
 		}
 	})
+	if len(strangers) > 0 && sessions[model.Everyone] == nil {
+		ids = append(ids, model.Everyone)
+	}
 	for part := range slices.Chunk(ids, 500) {
 		heads, err := d.store.ConversationHeads(ctx, part)
 		if err != nil {
 			return err
+		}
+		if head := heads[model.Everyone]; head > 0 {
+			for _, s := range strangers {
+				s.sweepEveryone(head)
+			}
 		}
 		for id, head := range heads {
 			for _, s := range sessions[id] {

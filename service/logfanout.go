@@ -188,6 +188,10 @@ func (f *logFanOut) pushReady(ctx context.Context) {
 
 // push brings messages of one conversation, ascending, to its members' sessions, on all cores.
 func (f *logFanOut) push(ctx context.Context, list []logMessage) {
+	if list[0].conversation == model.Everyone {
+		f.pushEveryone(list)
+		return
+	}
 	audience := list[0].audience
 	if audience == nil {
 		if f.audiences == nil {
@@ -202,10 +206,7 @@ func (f *logFanOut) push(ctx context.Context, list []logMessage) {
 			return
 		}
 	}
-	frames := make([][]byte, len(list)) // one frame for all
-	for i, m := range list {
-		frames[i] = messageFrame(0, 1, m.message)
-	}
+	frames := framesOf(list)
 	counts := f.counts(list)
 	var taken atomic.Int64 // members that a worker has or had
 	strangers := make([][]stranger, runtime.GOMAXPROCS(0))
@@ -267,6 +268,15 @@ func (f *logFanOut) tell(list []logMessage, counts [][]int64) {
 		}
 		f.delivery.tellMessage(trace.Pushed, messageID(m.message), 0, sum)
 	}
+}
+
+// framesOf are the pushes of messages: one frame for all who get it.
+func framesOf(list []logMessage) [][]byte {
+	frames := make([][]byte, len(list))
+	for i, m := range list {
+		frames[i] = messageFrame(0, 1, m.message)
+	}
+	return frames
 }
 
 // stranger is a session that has not heard of a conversation, and which of the messages at hand is

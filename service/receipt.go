@@ -16,10 +16,13 @@ func (c *Conversations) LimitReceipts(maxMembers int) { c.receiptsMax = maxMembe
 
 // hasReceipts says whether members see each other's positions.
 func (c *Conversations) hasReceipts(of *model.Conversation) bool {
-	return of.Kind != model.Group || of.MemberCount <= int64(c.receiptsMax)
+	return of.ID != model.Everyone && (of.Kind != model.Group || of.MemberCount <= int64(c.receiptsMax))
 }
 
 func (c *Conversations) checkReceipts(of *model.Conversation) error {
+	if of.ID == model.Everyone {
+		return model.NewError(model.CodeReceiptsOff, "announcements have no receipts")
+	}
 	if !c.hasReceipts(of) {
 		return model.NewError(model.CodeReceiptsOff, "a group of more than %d members has no receipts", c.receiptsMax)
 	}
