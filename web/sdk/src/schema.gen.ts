@@ -880,6 +880,8 @@ export interface components {
             conversation_id: string;
             /** @enum {string} */
             delivery: "mailbox" | "log";
+            /** @description The announcements of this service's operators: all accounts belong to it, nobody is listed in it, writes in it or leaves it */
+            everyone?: boolean;
             /**
              * Format: int64
              * @description Its highest conversation_seq
