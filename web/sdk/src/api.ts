@@ -9,6 +9,7 @@ import type {
   PresenceFrame,
   SendType,
   TypingFrame,
+  UploadedFile,
   User,
 } from './object.js';
 import type { paths } from './schema.gen.js';
@@ -104,6 +105,18 @@ export interface Draft {
   ext?: Record<string, unknown>;
   replyTo?: string | null;
   mentions?: Mentions;
+}
+
+/** How a file is uploaded. */
+export interface Upload {
+  /** What it is called, for people; at most 200 characters. */
+  readonly name: string;
+  /** The media type; the file's own when absent. */
+  readonly type?: string;
+  /** Hears how many bytes of the file's size are on their way, in browsers as it goes. */
+  readonly onProgress?: (sent: number, size: number) => void;
+  /** Ends the upload. */
+  readonly signal?: AbortSignal;
 }
 
 /**
@@ -304,7 +317,7 @@ export interface Client {
 
   /** Moves my read position forward, here at once and at the server as soon as it can be reached. Throws ApiError if the device does not know the conversation, and cannot ask. */
   read(conversationID: string, upTo: number): Promise<void>;
-  /** Tells the others that I am writing; call it at each key: it tells every 3 s at most, and its failure is no error. */
+  /** Tells the others that I am writing; call it at each key: it tells every 3 s at most (and at once after a send), and its failure is no error. */
   typing(conversationID: string): void;
   /** Takes a message back for everybody. Throws ApiError: `recall_too_late`, `forbidden` … */
   recall(messageID: string): Promise<Message>;
@@ -316,6 +329,9 @@ export interface Client {
   readonly rest: Rest;
   /** fetch to a path of the server, such as an upload, with the token, refreshed if need be. Rejects as fetch does; an error answer is an answer. */
   fetch(path: string, init?: RequestInit): Promise<Response>;
+
+  /** Uploads a file, to be named by a message within a day. Throws ApiError: `file_too_large`, `file_refused`, `quota_exceeded` …; the signal's reason when it was aborted. Nothing is repeated by itself. */
+  upload(file: Blob, options: Upload): Promise<UploadedFile>;
 
   on<E extends keyof ClientEvents>(event: E, fn: (value: ClientEvents[E]) => void): Unsubscribe;
   /**

@@ -16,6 +16,7 @@ import type {
   Session,
   Tabs,
   Unsubscribe,
+  Upload,
 } from './api.js';
 import { type Clock, systemClock } from './clock.js';
 import { ConversationLines } from './conversationlist.js';
@@ -29,7 +30,7 @@ import { Leader } from './leader.js';
 import { Ledger } from './ledger.js';
 import { MemoryStore } from './memory.js';
 import { MessageWindow } from './messagelist.js';
-import type { Conversation, Message } from './object.js';
+import type { Conversation, Message, UploadedFile } from './object.js';
 import { Value } from './observable.js';
 import { OutboxTable, signedOut } from './outbox.js';
 import { ApiError, asApiError, NotSentError } from './problem.js';
@@ -39,13 +40,11 @@ import { SentMessages } from './sent.js';
 import { SessionKeeper } from './session.js';
 import type { Store } from './store.js';
 import { browserTabs, processTabs } from './tabs.js';
+import { Typing } from './typing.js';
+import { byFetch, byRequest, upload } from './upload.js';
 
-/** A typing call is made at most every so many ms. */
-const typingEvery = 3_000;
 /** How long an answer to one of the client's own calls may take, in ms. */
 const answerWithin = 15_000;
-/** Conversations whose last typing call is remembered. */
-const mostTyping = 100;
 
 /** Makes a client. It opens its store at once, and nothing else before connect(). */
 export function createClient(options: ClientOptions = {}): Client {
@@ -81,7 +80,7 @@ class AckboxClient implements Client {
   readonly #outbox = new Value<readonly OutboxItem[]>([]);
   readonly #lists = new Set<ConversationLines>();
   readonly #windows = new Set<MessageWindow>();
-  readonly #typed = new Map<string, number>();
+  readonly #typing: Typing;
   readonly #closing = new AbortController();
   /** What this tab does if connect() was called: leads, or waits until it may. */
   #election: Promise<void> | null = null;
@@ -115,6 +114,7 @@ class AckboxClient implements Client {
     this.#conversations = new Conversations(this.#store, this.#ledger, this.#quick, this.#hub);
     this.#history = new History(this.#store, this.#ledger, this.#quick);
     this.#receipts = new Receipts(this.#store, this.#ledger, this.#conversations, this.#quick, this.#hub, me);
+    this.#typing = new Typing(this.rest, this.#conversations, this.#clock);
     this.#table = new OutboxTable(this.#store, this.#hub, this.#clock);
     this.#sent = new SentMessages(this.#hub, this.#table, this.#receipts);
     this.session = this.#keeper.session;
@@ -192,6 +192,7 @@ class AckboxClient implements Client {
     const key = newKey();
     const handle = this.#sent.follow(key);
     await this.#table.put(key, draft);
+    this.#typing.done(draft).catch((error: unknown) => this.#fault(error));
     return handle;
   }
 
@@ -258,16 +259,7 @@ class AckboxClient implements Client {
   }
 
   typing(conversationID: string): void {
-    const now = this.#clock.now();
-    const before = this.#typed.get(conversationID);
-    if (before !== undefined && now - before < typingEvery) return;
-    this.#typed.delete(conversationID);
-    this.#typed.set(conversationID, now);
-    const [oldest] = this.#typed.keys();
-    if (this.#typed.size > mostTyping && oldest !== undefined) this.#typed.delete(oldest);
-    this.rest
-      .POST('/v1/conversations/{conversation_id}/typing', { params: { path: { conversation_id: conversationID } } })
-      .catch(() => undefined);
+    this.#typing.key(conversationID);
   }
 
   async recall(messageID: string): Promise<Message> {
@@ -292,6 +284,11 @@ class AckboxClient implements Client {
 
   async fetch(path: string, init?: RequestInit): Promise<Response> {
     return this.#call(new Request(new URL(path, `${this.#base}/`), init));
+  }
+
+  upload(file: Blob, options: Upload): Promise<UploadedFile> {
+    const carry = this.#options.fetch || typeof XMLHttpRequest === 'undefined' ? byFetch(this.#fetch) : byRequest;
+    return upload(this.#base, this.#keeper, carry, file, options);
   }
 
   on<E extends keyof ClientEvents>(event: E, fn: (value: ClientEvents[E]) => void): Unsubscribe {

@@ -14,6 +14,8 @@ export type Entry = Schemas['Entry'];
 export type MailboxPage = Schemas['MailboxPage'];
 export type MemberPosition = Schemas['MemberPosition'];
 export type Presence = Schemas['Presence'];
+/** A file on the server; as it is it can be the body of a message. */
+export type UploadedFile = Schemas['File'];
 export type Problem = Schemas['Problem'];
 export type Grant = Schemas['Grant'];
 export type { Frame } from './schema.gen.js';
