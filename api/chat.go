@@ -19,14 +19,14 @@ import (
 // hold more than that, and a policy is a list with separators.
 var ownHost = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?(:[0-9]{1,5})?$`)
 
-// chatPolicy lets the chat page run its own script and style, talk to its own server and show images that it has
-// read itself; nothing inline, and no other host. Old Safari's 'self' has no sockets in it, so they are named.
+// chatPolicy lets the chat page run its own script and style, talk to its own server and show images, audio and video
+// that it has read itself; nothing inline, and no other host. Old Safari's 'self' has no sockets in it, so they are named.
 func chatPolicy(host string) string {
 	sockets := ""
 	if ownHost.MatchString(host) {
 		sockets = " ws://" + host + " wss://" + host
 	}
-	return "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'" + sockets + "; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+	return "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; media-src blob:; connect-src 'self'" + sockets + "; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 }
 
 // chatFile is a file of the chat page, as it is and gzipped.

@@ -58,7 +58,7 @@ func TestChatPolicy(t *testing.T) {
 	if err := a.registerChat(); err != nil {
 		t.Fatal(err)
 	}
-	const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'%s; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+	const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; media-src blob:; connect-src 'self'%s; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 	for host, sockets := range map[string]string{
 		"chat.example.org":               " ws://chat.example.org wss://chat.example.org",
 		"127.0.0.1:8080":                 " ws://127.0.0.1:8080 wss://127.0.0.1:8080",

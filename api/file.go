@@ -59,6 +59,14 @@ type (
 		FileID Param[model.FileID] `path:"file_id"`
 	}
 	fileOutput struct{ Body File }
+
+	fileLimitsOutput struct {
+		Body struct {
+			MaxBytes   int64    `json:"max_bytes" doc:"Of one file"`
+			QuotaBytes int64    `json:"quota_bytes" doc:"Of all of a user's files together, each with 4 KiB more; 0: no bound"`
+			Types      []string `json:"types" doc:"Media types that are taken"`
+		}
+	}
 )
 
 type requestKey struct{}
@@ -105,6 +113,14 @@ func (a *API) registerFiles(h huma.API) {
 	})
 	// Only now: what huma knows of a body it reads, as a whole, before the handler.
 	h.OpenAPI().Paths["/v1/files"].Post.RequestBody = &huma.RequestBody{Required: true, Content: anything}
+	route(h, huma.Operation{
+		OperationID: "get-file-limits", Method: http.MethodGet, Path: "/v1/files/limits", Tags: []string{"files"},
+		Summary: "What files may be uploaded",
+	}, func(context.Context, *none) (*fileLimitsOutput, error) {
+		out := &fileLimitsOutput{}
+		out.Body.MaxBytes, out.Body.QuotaBytes, out.Body.Types = a.deps.Files.MaxBytes, a.deps.Files.Quota, a.deps.Files.Types
+		return out, nil
+	})
 	route(h, huma.Operation{
 		OperationID: "read-file", Method: http.MethodGet, Path: "/v1/files/{file_id}", Tags: []string{"files"}, Middlewares: huma.Middlewares{unread},
 		Summary:     "Read a file",

@@ -20,7 +20,7 @@ type NewGroup struct {
 // GroupChange changes a group; a field that is left out stays.
 type GroupChange struct {
 	Name         *string `json:"name,omitempty" minLength:"1" maxLength:"64"`
-	AvatarURL    *string `json:"avatar_url,omitempty" maxLength:"512" doc:"http or https; empty takes it away"`
+	AvatarURL    *string `json:"avatar_url,omitempty" maxLength:"512" doc:"http or https, or /v1/files/ and the id of an image that I have uploaded, of at most 1 MiB; empty takes it away"`
 	Announcement *string `json:"announcement,omitempty" maxLength:"2000"`
 	MuteAll      *bool   `json:"mute_all,omitempty" doc:"Only the owner and admins may write"`
 	History      *string `json:"history,omitempty" enum:"joined,all" doc:"Who joined later sees what came since, or everything"`

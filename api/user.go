@@ -41,7 +41,7 @@ type Blocks interface {
 // Profile changes what one's own account shows, and its settings; a field that is left out stays.
 type Profile struct {
 	DisplayName *string `json:"display_name,omitempty" minLength:"1" maxLength:"64"`
-	AvatarURL   *string `json:"avatar_url,omitempty" maxLength:"512" doc:"http or https; empty takes it away"`
+	AvatarURL   *string `json:"avatar_url,omitempty" maxLength:"512" doc:"http or https, or /v1/files/ and the id of an image that I have uploaded, of at most 1 MiB; empty takes it away"`
 	// DirectMessages keeps strangers' first direct messages away, or not.
 	DirectMessages *model.DirectMessages `json:"direct_messages,omitempty" enum:"everyone,contacts" doc:"contacts: a stranger's first direct message is refused with 403 not_accepting"`
 }
@@ -57,6 +57,17 @@ type (
 
 	searchInput struct {
 		Username string `query:"username" required:"true" minLength:"1" maxLength:"32" pattern:"^[A-Za-z0-9._-]+$" patternDescription:"letters of ASCII, digits and . _ -" doc:"A username or its beginning"`
+	}
+	blockedInput struct {
+		Cursor Param[model.UserID] `query:"cursor" doc:"next_cursor of the page before"`
+		Limit  int                 `query:"limit" default:"50" minimum:"1" maximum:"200"`
+	}
+	blockedOutput struct {
+		Body struct {
+			Users      []User `json:"users" doc:"By user id"`
+			NextCursor string `json:"next_cursor,omitempty"`
+			HasMore    bool   `json:"has_more"`
+		}
 	}
 	searchOutput struct {
 		Body struct {
@@ -93,6 +104,23 @@ func (a *API) registerUsers(h huma.API) {
 		out.Body.Users = make([]User, len(users))
 		for i := range users {
 			out.Body.Users[i] = userOf(&users[i])
+		}
+		return out, nil
+	})
+	route(h, huma.Operation{
+		OperationID: "list-blocked", Method: http.MethodGet, Path: "/v1/users/blocked", Tags: tags, Summary: "Whose direct messages I refuse",
+	}, func(ctx context.Context, in *blockedInput) (*blockedOutput, error) {
+		users, more, err := a.deps.Users.Blocked(ctx, CallerFrom(ctx).UserID, in.Cursor.ID, in.Limit)
+		if err != nil {
+			return nil, err
+		}
+		out := &blockedOutput{}
+		out.Body.Users, out.Body.HasMore = make([]User, len(users)), more
+		for i := range users {
+			out.Body.Users[i] = userOf(&users[i])
+		}
+		if more {
+			out.Body.NextCursor = users[len(users)-1].ID.String()
 		}
 		return out, nil
 	})

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"encoding/json"
 	"net/http"
 	"slices"
 	"strings"
@@ -281,6 +282,26 @@ func userSearch(t *testing.T, s *system) {
 	}
 }
 
+// blocked is a page of one's own block list.
+func (a *actor) blocked(query string) []client.UserID {
+	a.t.Helper()
+	answer := a.asks(http.MethodGet, "/v1/users/blocked"+query)
+	var body struct {
+		Users []struct {
+			UserID client.UserID `json:"user_id"`
+		} `json:"users"`
+		HasMore bool `json:"has_more"`
+	}
+	if err := json.Unmarshal(answer.Body, &body); err != nil || answer.Status != http.StatusOK || body.HasMore {
+		a.t.Fatalf("block list: %d, %v: %s", answer.Status, err, answer.Body)
+	}
+	ids := make([]client.UserID, len(body.Users))
+	for i, u := range body.Users {
+		ids[i] = u.UserID
+	}
+	return ids
+}
+
 // block: a blocked user's direct messages are refused until the block is taken back; nobody else's are.
 func block(t *testing.T, s *system) {
 	alice, bob, carol := s.user(t), s.user(t), s.user(t)
@@ -290,6 +311,12 @@ func block(t *testing.T, s *system) {
 		if err := bob.Block(within(t, patience), alice.id()); err != nil {
 			t.Fatalf("block: %v", err)
 		}
+	}
+	if got := bob.blocked("?limit=1"); len(got) != 1 || got[0] != alice.id() {
+		t.Errorf("bob's block list is %v, want alice", got)
+	}
+	if got := append(alice.blocked(""), bob.blocked("?cursor="+string(alice.id()))...); len(got) != 0 {
+		t.Errorf("others in block lists: %v", got)
 	}
 	refusedDraft := client.Text(bob.id(), uuid.NewString(), "blocked")
 	_, err := alice.Send(within(t, patience), refusedDraft)

@@ -108,8 +108,8 @@ func (s *Store) lockFile(ctx context.Context, id FileID) (state string, due Mill
 	return state, due, nil
 }
 
-// VisibleFile is a file that a user may see: their own, or one that a message names which they see. Else
-// CodeNotFound.
+// VisibleFile is a file that a user may see: their own, one that a message names which they see, somebody's picture, or that of a
+// group of theirs. Else CodeNotFound.
 func (s *Store) VisibleFile(ctx context.Context, user UserID, id FileID) (*File, error) {
 	f := new(File)
 	err := s.read(ctx).Raw("SELECT id, owner_id, name, type, size, sha256, width, height, created_at FROM files WHERE id = ? AND state = ?", id, fileReady).Row().
@@ -127,7 +127,8 @@ func (s *Store) VisibleFile(ctx context.Context, user UserID, id FileID) (*File,
 	err = s.read(ctx).Raw(`SELECT EXISTS (SELECT 1 FROM file_refs r
 		JOIN members p ON p.conversation_id = r.conversation_id AND p.user_id = ? AND p.left_seq = 0
 		JOIN conversations c ON c.id = r.conversation_id AND c.dissolved_at = 0
-		WHERE r.file_id = ? AND (c.history = ? OR r.conversation_seq > p.joined_seq))`, user, id, HistoryAll).Row().Scan(&seen)
+		WHERE r.file_id = ? AND (c.history = ? OR r.conversation_seq > p.joined_seq OR r.conversation_seq = 0))
+		OR EXISTS (SELECT 1 FROM file_refs r WHERE r.file_id = ? AND r.conversation_id = 0)`, user, id, HistoryAll, id).Row().Scan(&seen)
 	if err != nil {
 		return nil, fmt.Errorf("look for who sees a file: %w", err)
 	}
@@ -218,13 +219,18 @@ func (s *Store) deleteFileRef(ctx context.Context, m *Message, now Millis) error
 	if id == 0 {
 		return nil
 	}
+	return s.letFileGo(ctx, id, m.ConversationID, m.ConversationSeq, now)
+}
+
+// letFileGo forgets one row of file_refs. When no other names the file, it is to be removed, from now on.
+func (s *Store) letFileGo(ctx context.Context, id FileID, in ConversationID, seq int64, now Millis) error {
 	if _, _, err := s.lockFile(ctx, id); err != nil {
 		if CodeOf(err) == CodeNotFound {
 			return nil
 		}
 		return err
 	}
-	if err := s.write(ctx).Exec("DELETE FROM file_refs WHERE file_id = ? AND conversation_id = ? AND conversation_seq = ?", id, m.ConversationID, m.ConversationSeq).Error; err != nil {
+	if err := s.write(ctx).Exec("DELETE FROM file_refs WHERE file_id = ? AND conversation_id = ? AND conversation_seq = ?", id, in, seq).Error; err != nil {
 		return fmt.Errorf("delete file ref: %w", err)
 	}
 	if err := s.write(ctx).Exec("UPDATE files SET due_at = ? WHERE id = ? AND NOT EXISTS (SELECT 1 FROM file_refs r WHERE r.file_id = files.id)", now, id).Error; err != nil {

@@ -40,7 +40,7 @@ type User struct {
 	ID          UserID `gorm:"primaryKey;autoIncrement:false"`
 	Username    string // 3 to 32 of a-z 0-9 . _ -, unique
 	DisplayName string // 1 to 64 characters
-	AvatarURL   string // http or https, up to 512 characters, or empty
+	AvatarURL   string // http or https, up to 512 characters, or a file here (PictureFile), or empty
 	Role        Role
 	// DirectMessages may be empty: FromEveryone.
 	DirectMessages DirectMessages
@@ -106,6 +106,16 @@ func (s *Store) UsersByPrefix(ctx context.Context, prefix string, limit int) ([]
 	err := s.read(ctx).Where("username >= ? AND username < ?", prefix, prefix+"~").Order("username").Limit(limit).Find(&users).Error
 	if err != nil {
 		return nil, fmt.Errorf("search users: %w", err)
+	}
+	return users, nil
+}
+
+// BlockedBy lists up to limit accounts that a user has blocked, in order of id, after one.
+func (s *Store) BlockedBy(ctx context.Context, user, after UserID, limit int) ([]User, error) {
+	var users []User
+	err := s.read(ctx).Where("id IN (SELECT blocked_id FROM blocks WHERE user_id = ? AND blocked_id > ?)", user, after).Order("id").Limit(limit).Find(&users).Error
+	if err != nil {
+		return nil, fmt.Errorf("list blocked users: %w", err)
 	}
 	return users, nil
 }

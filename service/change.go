@@ -13,24 +13,12 @@ import (
 // rolled back and no message is written.
 var errNothing = errors.New("nothing to change")
 
-// Change writes a message of the server's own (a notice, a recall) together with what it
-// tells about, in one transaction under the conversation's lock: the change has its
-// place in the order, and the message's audience is who belongs to the conversation
-// after it. change may run more than once. It gets the conversation with Head at the
-// message's own seq, may fill in msg.Body, and answers errNothing, or why it is refused.
-//
-// Errors: CodeNotFound for an unknown conversation; CodeUnknownOutcome when nobody can
-// say whether it happened (changes are made so that repeating them is harmless).
-func (w *Writer) Change(ctx context.Context, msg *model.Message, change func(tx *model.Store, c *model.Conversation) error) (Committed, error) {
-	return w.change(ctx, msg, func(*model.Store) error { return nil }, change)
-}
-
 // repeated is what Found answers when an earlier call with the same key has done it all.
 type repeated struct{ first model.MessageID }
 
 func (r repeated) Error() string { return "message " + r.first.String() + " has this key" }
 
-// Found is a Change whose transaction makes the conversation first. A key in
+// Found is a change whose transaction makes the conversation first. A key in
 // msg.ClientMsgID makes that happen once: the same key and hash again is repeated, with another hash
 // CodeKeyReused.
 func (w *Writer) Found(ctx context.Context, msg *model.Message, hash []byte, found func(tx *model.Store) error, change func(tx *model.Store, c *model.Conversation) error) (Committed, error) {
@@ -54,6 +42,14 @@ func (w *Writer) Found(ctx context.Context, msg *model.Message, hash []byte, fou
 	}, change)
 }
 
+// change writes a message of the server's own (a notice, a recall) together with what it
+// tells about, in one transaction under the conversation's lock: the change has its
+// place in the order, and the message's audience is who belongs to the conversation
+// after it. first runs before the lock is taken. Both may run more than once. change gets the
+// conversation with Head at the message's own seq, may fill in msg.Body, and answers errNothing, or why it is refused.
+//
+// Errors: CodeNotFound for an unknown conversation; CodeUnknownOutcome when nobody can
+// say whether it happened (changes are made so that repeating them is harmless).
 func (w *Writer) change(ctx context.Context, msg *model.Message, first func(tx *model.Store) error, change func(tx *model.Store, c *model.Conversation) error) (Committed, error) {
 	ctx, cancel := context.WithTimeout(ctx, sendPatience)
 	defer cancel()

@@ -188,9 +188,14 @@ func checkGroupName(name string) error {
 // change does something to a group that a member asked for. do gets the member's role,
 // under the lock.
 func (g *Groups) change(ctx context.Context, me model.UserID, id model.ConversationID, n *notice, do func(tx *model.Store, c *model.Conversation, role string) error) (Committed, error) {
+	return g.changeAfter(ctx, me, id, n, func(*model.Store) error { return nil }, do)
+}
+
+// changeAfter is change, with what the transaction does before it has the lock.
+func (g *Groups) changeAfter(ctx context.Context, me model.UserID, id model.ConversationID, n *notice, first func(tx *model.Store) error, do func(tx *model.Store, c *model.Conversation, role string) error) (Committed, error) {
 	msg := &model.Message{ConversationID: id, SenderID: me, Type: model.TypeNotice, Body: n.body(), Ext: "{}"}
 	inside := false
-	done, err := g.writer.Change(ctx, msg, func(tx *model.Store, c *model.Conversation) error {
+	done, err := g.writer.change(ctx, msg, first, func(tx *model.Store, c *model.Conversation) error {
 		roles, err := tx.ActiveMembers(ctx, id, []model.UserID{me})
 		if err != nil {
 			return err
@@ -252,7 +257,15 @@ func (g *Groups) Update(ctx context.Context, me model.UserID, id model.Conversat
 	if name != nil {
 		n.Name = strings.TrimSpace(*name)
 	}
-	_, err := g.change(ctx, me, id, &n, func(tx *model.Store, c *model.Conversation, role string) error {
+	first := func(*model.Store) error { return nil }
+	if avatarURL != nil {
+		seen, err := g.Get(ctx, me, id)
+		if err != nil {
+			return nil, err
+		}
+		first = func(tx *model.Store) error { return tx.LockPictures(ctx, seen.AvatarURL, *avatarURL) }
+	}
+	_, err := g.changeAfter(ctx, me, id, &n, first, func(tx *model.Store, c *model.Conversation, role string) error {
 		if role == model.RoleGroupMember {
 			return forbidden("change it")
 		}
@@ -261,6 +274,9 @@ func (g *Groups) Update(ctx context.Context, me model.UserID, id model.Conversat
 			c.Name = n.Name
 		}
 		if avatarURL != nil {
+			if err := tx.ReplacePicture(ctx, model.Picture{Group: id}, c.AvatarURL, *avatarURL, checkPicture(me), model.MillisOf(g.clock())); err != nil {
+				return err
+			}
 			c.AvatarURL = *avatarURL
 		}
 		if u.Announcement != nil {

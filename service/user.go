@@ -32,7 +32,7 @@ func (s *Users) Get(ctx context.Context, id model.UserID) (*model.User, error) {
 // Profile is a change of what an account says of itself; nil leaves a field as it is.
 type Profile struct {
 	DisplayName *string // 1 to 64 characters
-	AvatarURL   *string // http or https, up to 512 characters; empty takes it away
+	AvatarURL   *string // http or https, up to 512 characters, or an image that one has uploaded (checkPicture); empty takes it away
 	// DirectMessages is from whom it takes a first direct message.
 	DirectMessages *model.DirectMessages
 }
@@ -54,6 +54,11 @@ func (s *Users) Update(ctx context.Context, me model.UserID, p Profile) (*model.
 	}
 	var user *model.User
 	err := s.store.Tx(ctx, func(tx *model.Store) error {
+		if p.AvatarURL != nil {
+			if err := s.replacePicture(ctx, tx, me, *p.AvatarURL); err != nil {
+				return err
+			}
+		}
 		if err := tx.UpdateProfile(ctx, me, p.DisplayName, p.AvatarURL, p.DirectMessages); err != nil {
 			return err
 		}
@@ -67,6 +72,18 @@ func (s *Users) Update(ctx context.Context, me model.UserID, p Profile) (*model.
 	return user, nil
 }
 
+// replacePicture is the files' part of a new picture.
+func (s *Users) replacePicture(ctx context.Context, tx *model.Store, me model.UserID, fresh string) error {
+	before, err := tx.LockUser(ctx, me)
+	if err != nil {
+		return err
+	}
+	if err := tx.LockPictures(ctx, before.AvatarURL, fresh); err != nil {
+		return err
+	}
+	return tx.ReplacePicture(ctx, model.Picture{User: me}, before.AvatarURL, fresh, checkPicture(me), model.MillisOf(s.auth.now()))
+}
+
 // Search lists up to MaxSearch accounts whose username is, or begins with, prefix;
 // the exact one first.
 func (s *Users) Search(ctx context.Context, prefix string) ([]model.User, error) {
@@ -75,6 +92,17 @@ func (s *Users) Search(ctx context.Context, prefix string) ([]model.User, error)
 		return nil, model.Invalid("query.username", "expected 1 to 32 of a-z 0-9 . _ -", prefix)
 	}
 	return s.store.UsersByPrefix(ctx, prefix, MaxSearch)
+}
+
+// Blocked is a page of the accounts whose direct messages me refuses, by id, after one.
+func (s *Users) Blocked(ctx context.Context, me, after model.UserID, limit int) (list []model.User, more bool, err error) {
+	if list, err = s.store.BlockedBy(ctx, me, after, limit+1); err != nil {
+		return nil, false, err
+	}
+	if more = len(list) > limit; more {
+		list = list[:limit]
+	}
+	return list, more, nil
 }
 
 // Ban shuts an account out: its sessions end, its sockets close, it cannot log in.
@@ -176,14 +204,32 @@ func checkDisplayName(name string) error {
 }
 
 func checkAvatarURL(raw string) error {
-	if raw == "" {
+	if raw == "" || model.PictureFile(raw) != 0 {
 		return nil
 	}
 	u, err := url.Parse(raw)
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || utf8.RuneCountInString(raw) > model.MaxAvatarURL {
-		return model.Invalid("body.avatar_url", fmt.Sprintf("expected an http or https URL of up to %d characters, or nothing", model.MaxAvatarURL), raw)
+		return model.Invalid("body.avatar_url", fmt.Sprintf("expected an http or https URL of up to %d characters, %s and the id of an uploaded image, or nothing", model.MaxAvatarURL, model.PicturePath), raw)
 	}
 	return nil
+}
+
+// maxPicture bounds an uploaded image that is a picture, in bytes: everybody loads it.
+const maxPicture = 1 << 20
+
+// checkPicture says whether a file can be a picture that me chooses.
+func checkPicture(me model.UserID) func(*model.File) error {
+	return func(f *model.File) error {
+		switch {
+		case f.OwnerID != me:
+			return model.NotFound("file")
+		case !strings.HasPrefix(f.Type, "image/") || !Shown(f.Type):
+			return model.Invalid("body.avatar_url", "the file is no JPEG, PNG, GIF or WebP image", nil)
+		case f.Size > maxPicture:
+			return model.Invalid("body.avatar_url", fmt.Sprintf("a picture may have %d bytes, this one has %d", maxPicture, f.Size), nil)
+		}
+		return nil
+	}
 }
 
 // joinInvalid makes one CodeValidation error of several, nil of none.

@@ -393,6 +393,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/files/limits": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What files may be uploaded */
+        get: operations["get-file-limits"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/groups": {
         parameters: {
             query?: never;
@@ -768,6 +785,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/users/blocked": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Whose direct messages I refuse */
+        get: operations["list-blocked"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/users/me": {
         parameters: {
             query?: never;
@@ -864,6 +898,12 @@ export interface components {
             head: number;
             /** @enum {string} */
             type: "behind";
+        };
+        BlockedOutputBody: {
+            has_more: boolean;
+            next_cursor?: string;
+            /** @description By user id */
+            users: components["schemas"]["User"][];
         };
         Bye: {
             /** Format: int64 */
@@ -1093,6 +1133,20 @@ export interface components {
          * @description The bytes of the file, as they are
          */
         FileContent: string;
+        FileLimitsOutputBody: {
+            /**
+             * Format: int64
+             * @description Of one file
+             */
+            max_bytes: number;
+            /**
+             * Format: int64
+             * @description Of all of a user's files together, each with 4 KiB more; 0: no bound
+             */
+            quota_bytes: number;
+            /** @description Media types that are taken */
+            types: string[];
+        };
         Grant: {
             /** @description For the header Authorization: Bearer */
             access_token: string;
@@ -1108,7 +1162,7 @@ export interface components {
         };
         GroupChange: {
             announcement?: string;
-            /** @description http or https; empty takes it away */
+            /** @description http or https, or /v1/files/ and the id of an image that I have uploaded, of at most 1 MiB; empty takes it away */
             avatar_url?: string;
             /**
              * @description Who joined later sees what came since, or everything
@@ -1390,7 +1444,7 @@ export interface components {
             type: string;
         };
         Profile: {
-            /** @description http or https; empty takes it away */
+            /** @description http or https, or /v1/files/ and the id of an image that I have uploaded, of at most 1 MiB; empty takes it away */
             avatar_url?: string;
             /**
              * @description contacts: a stranger's first direct message is refused with 403 not_accepting
@@ -2172,6 +2226,27 @@ export interface operations {
             default: components["responses"]["problem"];
         };
     };
+    "get-file-limits": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FileLimitsOutputBody"];
+                };
+            };
+            default: components["responses"]["problem"];
+        };
+    };
     "create-group": {
         parameters: {
             query?: never;
@@ -2748,6 +2823,31 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            default: components["responses"]["problem"];
+        };
+    };
+    "list-blocked": {
+        parameters: {
+            query?: {
+                /** @description next_cursor of the page before */
+                cursor?: string;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BlockedOutputBody"];
+                };
             };
             default: components["responses"]["problem"];
         };
