@@ -1,0 +1,158 @@
+import { NativeSelect } from '@mantine/core';
+import { useMemo, useRef, useState } from 'react';
+import { useAnswer } from '../answer';
+import { api } from '../calls';
+import { Chart, type Line } from '../Chart';
+import { bytes, count, figure } from '../format';
+import { type Text, useLanguage } from '../language';
+import { Card, Head, Stat } from '../Parts';
+import { SeriesBook } from '../series';
+import { Answered, Empty, MissingNodes } from '../States';
+
+const step = 2_000; // ms between polls
+const mebibyte = 1024 * 1024;
+const catchUp = 2; // minutes that a poll brings
+
+type Measure = { readonly key: string; readonly name: keyof Text['measures'] };
+
+interface Plot {
+  readonly title: keyof Text['charts'];
+  readonly measures: readonly Measure[];
+  /** What several nodes are together. */
+  readonly together: 'sum' | 'highest' | 'mean';
+  readonly unit: 'count' | 'ms' | 'MiB';
+}
+
+const plots: readonly Plot[] = [
+  { title: 'rates', together: 'sum', unit: 'count', measures: [{ key: 'sends', name: 'sends' }, { key: 'pushes', name: 'pushes' }, { key: 'acks', name: 'acks' }] },
+  { title: 'delivery', together: 'highest', unit: 'ms', measures: [{ key: 'send_push_p50_ms', name: 'p50' }, { key: 'send_push_p99_ms', name: 'p99' }] },
+  { title: 'commit', together: 'highest', unit: 'ms', measures: [{ key: 'commit_p50_ms', name: 'p50' }, { key: 'commit_p99_ms', name: 'p99' }] },
+  { title: 'ack', together: 'highest', unit: 'ms', measures: [{ key: 'ack_p50_ms', name: 'p50' }, { key: 'ack_p99_ms', name: 'p99' }] },
+  { title: 'sessions', together: 'sum', unit: 'count', measures: [{ key: 'sessions', name: 'sessions' }] },
+  { title: 'queues', together: 'sum', unit: 'count', measures: [{ key: 'ack_queue', name: 'ackQueue' }, { key: 'writer_queue', name: 'writerQueue' }] },
+  { title: 'batch', together: 'mean', unit: 'count', measures: [{ key: 'batch_size', name: 'batch' }] },
+  { title: 'trouble', together: 'sum', unit: 'count', measures: [{ key: 'errors', name: 'errors' }, { key: 'retries', name: 'retries' }, { key: 'duplicates', name: 'duplicates' }] },
+  { title: 'memory', together: 'sum', unit: 'MiB', measures: [{ key: 'heap_bytes', name: 'heap' }] },
+  { title: 'goroutines', together: 'sum', unit: 'count', measures: [{ key: 'goroutines', name: 'goroutines' }] },
+];
+
+const colors = ['--line-1', '--line-2', '--line-3', '--line-4', '--line-5', '--line-6'];
+
+/** Live charts of all nodes, and what is stored. */
+export default function Overview() {
+  const { text } = useLanguage();
+  return (
+    <>
+      <Head title={text.sections.overview} />
+      <Stored />
+      <Live />
+    </>
+  );
+}
+
+function Live() {
+  const { language, text } = useLanguage();
+  const [minutes, setMinutes] = useState(15);
+  const [shown, setShown] = useState('');
+  const book = useRef({ minutes: 0, series: new SeriesBook() });
+  const answer = useAnswer(
+    `series ${minutes}`,
+    async (signal) => {
+      const fresh = book.current.minutes !== minutes;
+      const series = await api.series(fresh ? minutes : Math.min(catchUp, minutes), signal);
+      if (fresh) book.current = { minutes, series: new SeriesBook() };
+      book.current.series.add(series, minutes);
+      return { missing: series.missing_nodes, book: book.current.series };
+    },
+    step,
+  );
+  const data = answer.data;
+  const drawn = useMemo(() => {
+    if (!data) return null;
+    const slots = data.book.slots();
+    const nodes = data.book.nodes();
+    const each = shown === 'each';
+    const chosen = nodes.includes(shown) ? [shown] : nodes;
+    const groups = each ? nodes.map((node) => [node]) : [chosen];
+    return {
+      nodes,
+      times: data.book.times(slots),
+      charts: plots.map((plot) => ({
+        plot,
+        lines: groups.flatMap((group, g) =>
+          plot.measures.map<Line>((measure, m) => {
+            const name = text.measures[measure.name];
+            return {
+              label: each ? `${text.nodeName(group[0] ?? '')} · ${name}` : name,
+              color: (each ? colors[g % colors.length] : colors[m % colors.length]) ?? '--line-1',
+              dashed: each && m > 0,
+              values: data.book.line(measure.key, group, slots, plot.together, plot.unit === 'MiB' ? mebibyte : 1),
+            };
+          }),
+        ),
+      })),
+    };
+  }, [data, shown, text]);
+  const say = (unit: Plot['unit']) => (n: number) => (unit === 'count' ? figure(language, n) : `${figure(language, n)} ${unit}`);
+
+  return (
+    <>
+      <div className="filters">
+        <NativeSelect
+          className="filter"
+          size="sm"
+          label={text.show}
+          value={shown}
+          data={[{ value: '', label: text.allNodes }, { value: 'each', label: text.eachNode }, ...(drawn?.nodes ?? []).map((node) => ({ value: node, label: text.nodeName(node) }))]}
+          onChange={(event) => setShown(event.currentTarget.value)}
+        />
+        <NativeSelect
+          className="filter"
+          size="sm"
+          label={text.range}
+          value={String(minutes)}
+          data={[5, 15, 60].map((n) => ({ value: String(n), label: text.lastMinutes(n) }))}
+          onChange={(event) => setMinutes(Number(event.currentTarget.value))}
+        />
+      </div>
+      <Answered answer={answer}>
+        {({ missing }) => (
+          <>
+            <MissingNodes nodes={missing} />
+            {drawn && drawn.times.length > 0 ? (
+              <div className="charts">
+                {drawn.charts.map(({ plot, lines }) => (
+                  <Chart key={plot.title} title={text.charts[plot.title]} times={drawn.times} lines={lines} say={say(plot.unit)} />
+                ))}
+              </div>
+            ) : (
+              <Empty>{text.noSamples}</Empty>
+            )}
+          </>
+        )}
+      </Answered>
+    </>
+  );
+}
+
+function Stored() {
+  const { language, text } = useLanguage();
+  const answer = useAnswer('statistics', api.statistics, 30_000);
+  const n = (value: number) => count(language, value);
+  return (
+    <Card title={text.stored}>
+      <Answered answer={answer}>
+        {(s) => (
+          <dl className="stats">
+            <Stat name={text.stats.users} value={n(s.users)} more={text.stats.usersMore(n(s.users_banned), n(s.admins), n(s.registrations_24h))} />
+            <Stat name={text.stats.messages} value={n(s.messages)} more={text.stats.messagesMore(n(s.messages_24h))} />
+            <Stat name={text.stats.conversations} value={n(s.conversations.direct + s.conversations.group + s.conversations.log)} more={text.stats.conversationsMore(n(s.conversations.direct), n(s.conversations.group), n(s.conversations.log))} />
+            <Stat name={text.stats.mailboxes} value={n(s.mailbox_entries)} more={text.stats.mailboxesMore(n(s.devices))} />
+            <Stat name={text.stats.files} value={bytes(language, s.file_bytes)} more={text.stats.filesMore(n(s.files))} />
+            <Stat name={text.stats.database} value={bytes(language, s.database.size_bytes)} more={`${s.database.dialect} ${s.database.version}`} />
+          </dl>
+        )}
+      </Answered>
+    </Card>
+  );
+}
