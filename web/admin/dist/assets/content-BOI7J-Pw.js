@@ -1,0 +1,1 @@
+function e(e,t){if(t.recalled_at)return e.recalled;let n=t.body;return typeof n==`object`&&n&&`text`in n&&typeof n.text==`string`?n.text:`${t.type} ${JSON.stringify(n??{})}`}export{e as t};
