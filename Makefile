@@ -106,7 +106,7 @@ fuzz: $(WITHSERVERS) ## Run each fuzz target for FUZZTIME (20s)
 	$(WITHSERVERS) -- tools/fuzz $(FUZZTIME)
 
 .PHONY: web
-web: ## Build the client package and the chat page again (web/chat/dist is committed and embedded)
+web: ## Build the client package and the two pages again (web/chat/dist and web/admin/dist are committed and embedded)
 	@$(call need,npm,nodejs npm)
 	cd web && npm ci --ignore-scripts --no-audit --no-fund && npm run build
 

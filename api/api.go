@@ -114,6 +114,9 @@ func New(deps Deps) (*API, error) {
 	if err := a.registerChat(); err != nil {
 		return nil, err
 	}
+	if err := a.registerDashboard(); err != nil {
+		return nil, err
+	}
 	if err := a.describe(); err != nil {
 		return nil, err
 	}

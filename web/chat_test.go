@@ -21,17 +21,23 @@ func TestChat(t *testing.T) {
 
 // What is embedded is what the sources make, and small enough: the build fails above the budget of a first load.
 func TestChatIsFresh(t *testing.T) {
+	isFresh(t, "chat", "ACKBOX_CHAT_DIST")
+}
+
+// isFresh builds a workspace into a folder that it is told in variable, and compares that with its committed dist.
+func isFresh(t *testing.T, workspace, variable string) {
+	t.Helper()
 	fresh := t.TempDir()
-	npm(t, []string{"ACKBOX_CHAT_DIST=" + fresh}, "run", "--workspace", "chat", "build")
-	want, have := files(t, fresh), files(t, filepath.Join("chat", "dist"))
+	npm(t, []string{variable + "=" + fresh}, "run", "--workspace", workspace, "build")
+	want, have := files(t, fresh), files(t, filepath.Join(workspace, "dist"))
 	for name, content := range want {
 		if !bytes.Equal(have[name], content) {
-			t.Errorf("chat/dist/%s is not what the sources make: run make web", name)
+			t.Errorf("%s/dist/%s is not what the sources make: run make web", workspace, name)
 		}
 	}
 	for name := range have {
 		if _, known := want[name]; !known {
-			t.Errorf("chat/dist/%s is not made by the sources: run make web", name)
+			t.Errorf("%s/dist/%s is not made by the sources: run make web", workspace, name)
 		}
 	}
 }

@@ -14,3 +14,8 @@ var Docs embed.FS
 //
 //go:embed all:chat/dist
 var Chat embed.FS
+
+// Admin is the operators' page as Vite has built it from web/admin: `make web` writes it again.
+//
+//go:embed all:admin/dist
+var Admin embed.FS
