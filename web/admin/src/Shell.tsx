@@ -1,5 +1,6 @@
 import { ActionIcon, Menu } from '@mantine/core';
 import { type ComponentType, lazy, Suspense, useEffect, useRef, useState } from 'react';
+import { useActions } from './Actions';
 import { api } from './calls';
 import * as icons from './icons';
 import { type Text, useLanguage } from './language';
@@ -95,6 +96,7 @@ export function Shell({ me }: { readonly me: Person }) {
 function AccountMenu({ me }: { readonly me: Person }) {
   const { language, text, choose } = useLanguage();
   const { scheme: chosen, choose: chooseScheme } = useScheme();
+  const { act } = useActions();
   return (
     <Menu position="bottom-end" width={220}>
       <Menu.Target>
@@ -115,7 +117,7 @@ function AccountMenu({ me }: { readonly me: Person }) {
           {language === 'en' ? '简体中文' : 'English'}
         </Menu.Item>
         <Menu.Divider />
-        <Menu.Item onClick={() => void api.signOut().then(session.leave, session.leave)}>{text.signOut}</Menu.Item>
+        <Menu.Item onClick={() => act(() => api.signOut().then(session.leave), text.signedOutYou)}>{text.signOut}</Menu.Item>
       </Menu.Dropdown>
     </Menu>
   );

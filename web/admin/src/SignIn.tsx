@@ -1,5 +1,6 @@
 import { Button, PasswordInput, TextInput } from '@mantine/core';
 import { type FormEvent, useState } from 'react';
+import { Refused } from './call';
 import { api } from './calls';
 import { Logo } from './icons';
 import { LanguageSwitch } from './LanguageSwitch';
@@ -23,7 +24,7 @@ export function SignIn() {
     try {
       session.begin(await api.signIn(username.trim(), password));
     } catch (failure) {
-      setError(errorText(text, failure));
+      setError(failure instanceof Refused && failure.code === 'forbidden' ? text.notAdmin : errorText(text, failure));
       setBusy(false);
     }
   }

@@ -25,24 +25,24 @@ interface TableProps<Row> {
   readonly busy?: boolean;
 }
 
-/** A table that becomes a list of cards on a phone. */
+/** A table that becomes a list of cards on a phone, where styles take the roles of a table away that are written out here. */
 export function Table<Row>({ caption, columns, rows, keyOf, sort, onSort, busy = false }: TableProps<Row>) {
   return (
     <div className="table-box" tabIndex={0} role="region" aria-label={caption}>
-      <table className="table" aria-busy={busy}>
+      <table className="table" role="table" aria-busy={busy}>
         <caption className="hidden">{caption}</caption>
-        <thead>
-          <tr>
+        <thead role="rowgroup">
+          <tr role="row">
             {columns.map((column) => (
               <Heading key={column.title} column={column} sort={sort} onSort={onSort} />
             ))}
           </tr>
         </thead>
-        <tbody>
+        <tbody role="rowgroup">
           {rows.map((row) => (
-            <tr key={keyOf(row)}>
+            <tr key={keyOf(row)} role="row">
               {columns.map((column) => (
-                <td key={column.title} data-title={column.title} className={column.number ? 'number' : undefined}>
+                <td key={column.title} role="cell" data-title={column.title} className={column.number ? 'number' : undefined}>
                   <div>{column.cell(row)}</div>
                 </td>
               ))}
@@ -64,7 +64,7 @@ function Heading<Row>({ column, sort = '', onSort }: HeadingProps<Row>) {
   const order = column.sort;
   if (!order || !onSort) {
     return (
-      <th scope="col" className={column.number ? 'number' : undefined}>
+      <th scope="col" role="columnheader" className={column.number ? 'number' : undefined}>
         {column.title}
       </th>
     );
@@ -72,7 +72,7 @@ function Heading<Row>({ column, sort = '', onSort }: HeadingProps<Row>) {
   const down = sort === `-${order}`;
   const up = sort === order;
   return (
-    <th scope="col" className={column.number ? 'number' : undefined} aria-sort={down ? 'descending' : up ? 'ascending' : 'none'}>
+    <th scope="col" role="columnheader" className={column.number ? 'number' : undefined} aria-sort={down ? 'descending' : up ? 'ascending' : 'none'}>
       <button type="button" className="sort" onClick={() => onSort(down ? order : `-${order}`)}>
         {column.title}
         <span aria-hidden="true" className={down || up ? 'sort-mark' : 'sort-mark dim'}>

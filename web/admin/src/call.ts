@@ -7,11 +7,15 @@ export type Query = Readonly<Record<string, string | number | boolean | null | u
 export class Refused extends Error {
   readonly code: string;
   readonly status: number;
+  /** What the server says about it, in English. */
+  readonly detail: string;
 
-  constructor(code: string, status: number) {
+  constructor(status: number, problem: unknown) {
+    const code = textOf(problem, 'code');
     super(code || String(status));
     this.code = code;
     this.status = status;
+    this.detail = textOf(problem, 'detail');
   }
 }
 
@@ -29,8 +33,10 @@ function address(path: string, query: Query = {}): string {
   return words.size > 0 ? `${path}?${words}` : path;
 }
 
-function codeOf(problem: unknown): string {
-  return typeof problem === 'object' && problem !== null && 'code' in problem && typeof problem.code === 'string' ? problem.code : '';
+function textOf(problem: unknown, name: 'code' | 'detail'): string {
+  if (typeof problem !== 'object' || problem === null || !(name in problem)) return '';
+  const value = (problem as Readonly<Record<string, unknown>>)[name];
+  return typeof value === 'string' ? value : '';
 }
 
 /** Calls the admin API with the session's cookie. Throws Refused for an error answer and TypeError for none; a 401 ends the session. */
@@ -43,8 +49,7 @@ export async function call<T>(method: string, path: string, { query, body, signa
     ...(signal ? { signal } : {}),
   });
   if (answer.ok) return (answer.status === 204 ? undefined : await answer.json()) as T;
-  const problem: unknown = await answer.json().catch(() => null);
-  const code = codeOf(problem);
-  if (answer.status === 401 && code !== 'invalid_credentials') session.end();
-  throw new Refused(code, answer.status);
+  const refused = new Refused(answer.status, await answer.json().catch(() => null));
+  if (refused.status === 401 && refused.code !== 'invalid_credentials') session.end();
+  throw refused;
 }

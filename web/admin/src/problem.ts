@@ -6,5 +6,5 @@ export function errorText(text: Text, error: unknown): string {
   if (error instanceof TypeError) return text.errors.noAnswer; // fetch was not answered
   if (!(error instanceof Refused)) return text.errors.other;
   const known: Readonly<Record<string, string>> = text.errors.codes;
-  return known[error.code] ?? (error.status >= 500 ? text.errors.noAnswer : `${text.errors.other} (${error.code || error.status})`);
+  return known[error.code] ?? [text.errors.other, error.detail, `(${error.code || error.status})`].filter(Boolean).join(' ');
 }

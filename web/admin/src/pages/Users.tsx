@@ -23,7 +23,7 @@ export default function Users() {
       <div className="filters">
         <TextFilter name="q" label={text.search} placeholder={text.searchUsers} />
         <ChoiceFilter name="role" label={text.role} choices={[{ value: '', label: text.any }, { value: 'user', label: text.roles.user }, { value: 'admin', label: text.roles.admin }]} />
-        <ChoiceFilter name="banned" label={text.banned} choices={[{ value: '', label: text.any }, { value: 'true', label: text.yes }, { value: 'false', label: text.no }]} />
+        <ChoiceFilter name="banned" label={text.bannedFilter} choices={[{ value: '', label: text.any }, { value: 'true', label: text.yes }, { value: 'false', label: text.no }]} />
       </div>
       <Listing<User>
         name={JSON.stringify(filter)}
