@@ -4,7 +4,7 @@ import { type Text, useLanguage } from './language';
 import { type Mark, picture } from './lanes';
 import type { Trace } from './types';
 
-const left = 150; // px for the lanes' names
+const left = 140; // px for the lanes' names
 const top = 34;
 const lane = 58;
 
@@ -61,35 +61,10 @@ export function Timeline({ trace }: { readonly trace: Trace }) {
   return (
     <>
       <div ref={box} className="timeline" role="group" aria-label={text.timeline} tabIndex={0}>
-        <svg width={left + drawn.width} height={height} viewBox={`0 0 ${left + drawn.width} ${height}`} aria-hidden="true" focusable="false">
-          <defs>
-            {(['out', 'back'] as const).map((look) => (
-              <marker key={look} id={`arrow-${look}`} viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto-start-reverse">
-                <path d="M0 0 L8 4 L0 8 z" className={`fill-${look}`} />
-              </marker>
-            ))}
-          </defs>
+        <svg width={left} height={height} className="timeline-names" aria-hidden="true" focusable="false">
           {drawn.lanes.map((line, n) => (
             <g key={line.key}>
-              <rect x="0" y={top + n * lane} width={left + drawn.width} height={lane} className={n % 2 === 0 ? 'lane' : 'lane lane-odd'} />
-              <line x1={left} x2={left + drawn.width} y1={y(n)} y2={y(n)} className={line.kind === 'node' ? 'rail rail-node' : 'rail'} />
-            </g>
-          ))}
-          {drawn.ticks.map(({ x, at }, n) => (
-            <g key={x}>
-              <line x1={left + x} x2={left + x} y1={top} y2={height - 12} className="tick" />
-              <text x={left + x} y={top - 10} textAnchor="middle" className="tick-text">
-                {n === 0 ? exact(language, at) : `+${after(at - start)}`}
-              </text>
-            </g>
-          ))}
-          {drawn.marks.map((mark, n) => (mark.other === null ? null : <Arrow key={n} mark={mark} x={left + mark.x} from={y(mark.other)} to={y(mark.lane)} />))}
-          {drawn.marks.map((mark, n) => (
-            <Dot key={n} mark={mark} x={left + mark.x} y={y(mark.lane)} name={eventName(text, mark.event.kind)} />
-          ))}
-          {drawn.lanes.map((line, n) => (
-            <g key={line.key} className="lane-name">
-              <rect x="0" y={top + n * lane} width={left - 16} height={lane} className={n % 2 === 0 ? 'lane' : 'lane lane-odd'} />
+              <rect x="0" y={top + n * lane} width={left} height={lane} className={n % 2 === 0 ? 'lane' : 'lane lane-odd'} />
               <text x="10" y={y(n)} className="lane-title">
                 {cut(line.kind === 'node' ? text.nodeName(line.name) : line.user)}
               </text>
@@ -99,6 +74,33 @@ export function Timeline({ trace }: { readonly trace: Trace }) {
             </g>
           ))}
         </svg>
+        <svg width={drawn.width} height={height} aria-hidden="true" focusable="false">
+          <defs>
+            {(['out', 'back'] as const).map((look) => (
+              <marker key={look} id={`arrow-${look}`} viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto-start-reverse">
+                <path d="M0 0 L8 4 L0 8 z" className={`fill-${look}`} />
+              </marker>
+            ))}
+          </defs>
+          {drawn.lanes.map((line, n) => (
+            <g key={line.key}>
+              <rect x="0" y={top + n * lane} width={drawn.width} height={lane} className={n % 2 === 0 ? 'lane' : 'lane lane-odd'} />
+              <line x1="0" x2={drawn.width} y1={y(n)} y2={y(n)} className={line.kind === 'node' ? 'rail rail-node' : 'rail'} />
+            </g>
+          ))}
+          {drawn.ticks.map(({ x, at }, n) => (
+            <g key={x}>
+              <line x1={x} x2={x} y1={top} y2={height - 12} className="tick" />
+              <text x={x} y={top - 10} textAnchor="middle" className="tick-text">
+                {n === 0 ? exact(language, at) : `+${after(at - start)}`}
+              </text>
+            </g>
+          ))}
+          {drawn.marks.map((mark, n) => (mark.other === null ? null : <Arrow key={n} mark={mark} x={mark.x} from={y(mark.other)} to={y(mark.lane)} />))}
+          {drawn.marks.map((mark, n) => (
+            <Dot key={n} mark={mark} x={mark.x} y={y(mark.lane)} name={eventName(text, mark.event.kind)} />
+          ))}
+        </svg>
       </div>
       {drawn.left > 0 ? <p className="dim">{text.lanesLeft(drawn.left)}</p> : null}
     </>
@@ -106,7 +108,7 @@ export function Timeline({ trace }: { readonly trace: Trace }) {
 }
 
 function cut(name: string): string {
-  return name.length > 22 ? `${name.slice(0, 21)}…` : name;
+  return name.length > 18 ? `${name.slice(0, 17)}…` : name;
 }
 
 function Arrow({ mark, x, from, to }: { readonly mark: Mark; readonly x: number; readonly from: number; readonly to: number }) {
