@@ -99,7 +99,7 @@ var publicRoutes = []string{
 }
 
 // pageRoutes are for browsers and not in the description.
-var pageRoutes = []string{"GET /", "GET /assets/:name", "GET /docs", "GET /docs/:page", "GET /icon.svg", "GET /NOTICE.md"}
+var pageRoutes = []string{"GET /", "GET /assets/:name", "GET /docs", "GET /docs/:page", "GET /icon.svg", "GET /NOTICE.md", "GET /admin", "GET /admin/*path"}
 
 func TestEveryRouteIsDescribedAndGuarded(t *testing.T) {
 	s := newServer(t, nil)
