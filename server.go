@@ -380,7 +380,7 @@ func (s *server) buildParts(ctx context.Context, audiences *service.Audiences, c
 		Groups:  service.NewGroups(s.store, s.ids, s.writer, conversations, s.delivery, s.config.MailboxGroupLimit, s.config.GroupMaxMembers, clock),
 		Devices: service.NewDevices(s.store, s.auth, s.delivery, s.presence), Presence: s.presence, Files: s.files, Delivery: s.delivery, Sockets: s.hub, Connects: service.NewGate(s.config.ConnectConcurrency),
 		Log: s.log, AllowedOrigins: s.config.AllowedOrigins, TrustedProxies: s.config.TrustedProxies, Limits: s.limits, Version: version, Registry: s.registry,
-		Audit: s.audit, NodeCalls: s.calls, AdminApart: s.config.AdminAddr != "",
+		Traces: service.NewTraces(s.store, s.trace, s.calls, conversations, s.delivery), Audit: s.audit, NodeCalls: s.calls, AdminApart: s.config.AdminAddr != "",
 	}
 	if s.config.AdminAddr == "" {
 		deps.Metrics = metrics

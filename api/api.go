@@ -39,6 +39,7 @@ type Deps struct {
 	Files         *service.Files
 	Delivery      *service.Delivery
 	Audit         *service.Audit
+	Traces        *service.Traces
 	NodeCalls     *service.NodeCalls
 	Sockets       *ws.Hub
 	Connects      *service.Gate // nil: any number at a time
@@ -107,6 +108,7 @@ func New(deps Deps) (*API, error) {
 		a.registerFiles,
 		a.registerIDs,
 		a.registerAudit,
+		a.registerTraces,
 	} {
 		register(a.huma)
 	}

@@ -20,6 +20,8 @@ var limitOf = map[string]service.Limit{
 	"search-users": service.LimitSearch,
 	"typing":       service.LimitTyping,
 	"upload-file":  service.LimitFile,
+
+	"trace-message": service.LimitTrace,
 }
 
 // takeOf takes what a call of a user costs, all at once.

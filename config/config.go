@@ -70,6 +70,7 @@ type Config struct {
 	LimitSearch           string        `name:"limit-search" env:"ACKBOX_LIMIT_SEARCH" default:"30/10s,300/10m" help:"User searches by user."`
 	LimitTyping           string        `name:"limit-typing" env:"ACKBOX_LIMIT_TYPING" default:"20/10s" help:"Typing calls by user."`
 	LimitFile             string        `name:"limit-file" env:"ACKBOX_LIMIT_FILE" default:"60/1m,600/1h" help:"Uploads by user."`
+	LimitTrace            string        `name:"limit-trace" env:"ACKBOX_LIMIT_TRACE" default:"20/10s,200/10m" help:"Traces of own messages by user."`
 	LimitLogin            string        `name:"limit-login" env:"ACKBOX_LIMIT_LOGIN" default:"10/1m,60/1h" help:"Logins by account."`
 	LimitLoginAddress     string        `name:"limit-login-address" env:"ACKBOX_LIMIT_LOGIN_ADDRESS" default:"100/1m,1000/1h" help:"Logins by address."`
 	LimitRegister         string        `name:"limit-register" env:"ACKBOX_LIMIT_REGISTER" default:"10/1m,60/1h" help:"Registrations by account name."`

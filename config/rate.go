@@ -50,7 +50,7 @@ func ParseRates(text string) ([]Rate, error) {
 func (c *Config) Limits() map[string]string {
 	return map[string]string{
 		"request": c.LimitRequest, "send": c.LimitSend, "send_address": c.LimitSendAddress, "send_conversation": c.LimitSendConversation,
-		"group": c.LimitGroup, "ticket": c.LimitTicket, "search": c.LimitSearch, "typing": c.LimitTyping, "file": c.LimitFile,
+		"group": c.LimitGroup, "ticket": c.LimitTicket, "search": c.LimitSearch, "typing": c.LimitTyping, "file": c.LimitFile, "trace": c.LimitTrace,
 		"login": c.LimitLogin, "login_address": c.LimitLoginAddress, "register": c.LimitRegister, "register_address": c.LimitRegisterAddress,
 		"refresh_address": c.LimitRefreshAddress,
 	}

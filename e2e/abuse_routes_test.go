@@ -153,6 +153,7 @@ var reaches = map[string][]reach{
 	"GET /v1/messages/deleted":               {},
 	"DELETE /v1/messages/{message_id}":       onMessage("", ""),
 	"GET /v1/messages/{message_id}/receipts": append(onMessage("", ""), onMessage("cursor=1&limit=2", "")...),
+	"GET /v1/messages/{message_id}/trace":    append(onMessage("", ""), reach{as: map[string]verdict{"member": denied}}),
 	"POST /v1/messages/{message_id}/recall":  append(onMessage("", ""), reach{as: map[string]verdict{"member": denied}}),
 
 	"DELETE /v1/devices/{device_id}": {{of: []string{"device"}, as: map[string]verdict{"former": unseen, "member": unseen}}}, // as stranger, sync and ack make it

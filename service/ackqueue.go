@@ -2,6 +2,7 @@ package service
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -21,6 +22,8 @@ type AckQueue struct {
 	lru *simplelru.LRU[pushKey, *pushed]
 	// recalled are the latest recalls: an un-acked push lives for seconds.
 	recalled *simplelru.LRU[string, []byte]
+
+	attempts [maxAttempts]int64 // how many entries have been pushed once, twice …; the last counts those above too
 
 	forgotten func(pushKey, *pushed) // told of every push that had to go; under the lock. Set before use
 }
@@ -55,7 +58,8 @@ type Due struct {
 
 // NewAckQueue makes a queue of at most size entries.
 func NewAckQueue(size int) (*AckQueue, error) {
-	lru, err := simplelru.NewLRU[pushKey, *pushed](size, nil)
+	q := &AckQueue{size: size, forgotten: func(pushKey, *pushed) {}}
+	lru, err := simplelru.NewLRU(size, func(_ pushKey, p *pushed) { q.attempts[attemptIndex(p.attempt)]-- })
 	if err != nil {
 		return nil, fmt.Errorf("ack queue: %w", err)
 	}
@@ -63,7 +67,8 @@ func NewAckQueue(size int) (*AckQueue, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ack queue: %w", err)
 	}
-	return &AckQueue{size: size, lru: lru, recalled: recalled, forgotten: func(pushKey, *pushed) {}}, nil
+	q.lru, q.recalled = lru, recalled
+	return q, nil
 }
 
 // Add puts a first push at the young end and answers the session whose entry had to
@@ -81,6 +86,10 @@ func (q *AckQueue) add(key pushKey, attempt int, message []byte, now time.Time) 
 			q.forgotten(oldest, p)
 		}
 	}
+	if p, again := q.lru.Peek(key); again { // its place is taken, and nobody is told
+		q.attempts[attemptIndex(p.attempt)]--
+	}
+	q.attempts[attemptIndex(attempt)]++
 	q.lru.Add(key, &pushed{message: message, attempt: attempt, first: now, last: now})
 	return evicted
 }
@@ -134,6 +143,26 @@ func (q *AckQueue) take(s *Session, seq int64) *pushed {
 	return p
 }
 
+func attemptIndex(attempt int) int { return min(max(attempt, 1), maxAttempts) - 1 }
+
+// ByAttempt is how many entries have been pushed once, twice and so on; the last counts those above too.
+func (q *AckQueue) ByAttempt() []int64 {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return slices.Clone(q.attempts[:])
+}
+
+// push is when an entry was first pushed, and how often so far.
+func (q *AckQueue) push(s *Session, seq int64) (first time.Time, attempt int, ok bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	p, ok := q.lru.Peek(pushKey{s, 0, seq})
+	if !ok {
+		return time.Time{}, 0, false
+	}
+	return p.first, p.attempt, true
+}
+
 // FirstPush is when an entry was first pushed; ok is false when it is not there.
 func (q *AckQueue) FirstPush(s *Session, seq int64) (at time.Time, ok bool) {
 	q.mu.Lock()
@@ -165,7 +194,9 @@ func (q *AckQueue) Overdue(now time.Time, timeout time.Duration, limit int) (lis
 			p.message = q.withoutRecalled(p.message)
 		}
 		list = append(list, Due{Session: key.session, Conversation: key.conversation, Seq: key.seq, Attempt: p.attempt, Message: p.message})
+		q.attempts[attemptIndex(p.attempt)]--
 		p.attempt++
+		q.attempts[attemptIndex(p.attempt)]++
 		p.last = now
 		q.lru.Get(key) // to the young end
 	}

@@ -96,6 +96,13 @@ func ackQueueAgainstAList(t *rapid.T) {
 			if queue.Len() != len(list) || queue.Len() > size {
 				t.Fatalf("%d entries, want %d, at most %d", queue.Len(), len(list), size)
 			}
+			want := make([]int64, maxAttempts)
+			for _, p := range list {
+				want[min(p.attempt, maxAttempts)-1]++
+			}
+			if got := queue.ByAttempt(); !slices.Equal(got, want) {
+				t.Fatalf("by attempt %v, want %v", got, want)
+			}
 		},
 	})
 }

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"log/slog"
 	"slices"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -376,7 +375,7 @@ func (s *Session) close(code int, reason string, retryAfter time.Duration) {
 	s.state = stateClosed
 	s.outbox = nil
 	s.tellRange(trace.Closed, 0, s.acked, max(s.sent, s.head), int64(code))
-	metrics.closes.WithLabelValues(strconv.Itoa(code)).Inc()
+	metrics.closes.WithLabelValues(closeLabel(code)).Inc()
 	s.socket.Close(encodeFrame(Bye{Type: "bye", Code: code, RetryAfterMS: retryAfter.Milliseconds()}), code, reason)
 }
 

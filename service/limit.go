@@ -29,6 +29,7 @@ const (
 	LimitSearch           Limit = "search"            // by user
 	LimitTyping           Limit = "typing"            // by user
 	LimitFile             Limit = "file"              // uploads, by user
+	LimitTrace            Limit = "trace"             // traces of own messages, by user
 	LimitLogin            Limit = "login"             // by account, whether it exists or not
 	LimitLoginAddress     Limit = "login_address"     // by address
 	LimitRegister         Limit = "register"          // by account
@@ -45,7 +46,7 @@ var limitWords = map[Limit]struct {
 }{
 	LimitRequest: {"requests", "user", false}, LimitSend: {"sends", "user", false}, LimitSendAddress: {"sends", "address", false},
 	LimitSendConversation: {"sends", "conversation", false}, LimitGroup: {"new groups", "user", true}, LimitTicket: {"tickets", "user", true},
-	LimitSearch: {"searches", "user", false}, LimitTyping: {"typing calls", "user", false}, LimitFile: {"uploads", "user", true},
+	LimitSearch: {"searches", "user", false}, LimitTyping: {"typing calls", "user", false}, LimitFile: {"uploads", "user", true}, LimitTrace: {"traces", "user", false},
 	LimitLogin: {"logins", "account", true}, LimitLoginAddress: {"logins", "address", true},
 	LimitRegister: {"registrations", "account", true}, LimitRegisterAddress: {"registrations", "address", true}, LimitRefreshAddress: {"refreshes", "address", false},
 }

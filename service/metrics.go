@@ -82,7 +82,7 @@ func RegisterMetrics(registry prometheus.Registerer, writer *Writer, delivery *D
 // begin makes the series that there are, at 0: of a series that appears with its first event, that event is lost to rate().
 func (m *metricSet) begin() {
 	for _, code := range []int{CloseRestart, CloseTryLater, CloseToken, CloseReplaced, CloseBanned, CloseUnacked, CloseSlow, ClosePositionLost} {
-		m.closes.WithLabelValues(strconv.Itoa(code))
+		m.closes.WithLabelValues(closeLabel(code))
 	}
 	for _, operation := range []string{blobPut, blobOpen, blobRemove} {
 		m.fileSeconds.WithLabelValues(operation)
@@ -106,3 +106,6 @@ func RegisterTraceMetrics(registry prometheus.Registerer, store *trace.Store) {
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "ackbox", Name: "trace_share", Help: "The share of messages that is traced: 1 up to ACKBOX_TRACE_RATE, 0 when the trace is off."}, func() float64 { return store.Stats().Share }),
 	)
 }
+
+// closeLabel is a close code as a label.
+func closeLabel(code int) string { return strconv.Itoa(code) }
