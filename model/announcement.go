@@ -27,9 +27,8 @@ const (
 // are there.
 func (s *Store) OpenAnnouncements(ctx context.Context, now Millis) error {
 	return s.Tx(ctx, func(tx *Store) error {
-		system := &User{ID: System, Username: systemName, DisplayName: systemDisplay, Role: RoleUser, DirectMessages: FromContacts, CreatedAt: now} // it shares no group: nobody writes to it
-		if err := tx.write(ctx).Clauses(clause.OnConflict{DoNothing: true}).Create(system).Error; err != nil {
-			return fmt.Errorf("insert the system's account: %w", err)
+		if err := tx.EnsureSystem(ctx, now); err != nil {
+			return err
 		}
 		insert := "INSERT INTO conversations (id, kind, name, owner_id, delivery, members_version, mute_all, created_at, updated_at) VALUES (?,?,?,?,?,?,?,?,?)"
 		if tx.dialect == SQLite {
@@ -42,6 +41,15 @@ func (s *Store) OpenAnnouncements(ctx context.Context, now Millis) error {
 		}
 		return nil
 	})
+}
+
+// EnsureSystem makes the account in whose name the operators act, unless it is there.
+func (s *Store) EnsureSystem(ctx context.Context, now Millis) error {
+	system := &User{ID: System, Username: systemName, DisplayName: systemDisplay, Role: RoleUser, DirectMessages: FromContacts, CreatedAt: now} // it shares no group: nobody writes to it
+	if err := s.write(ctx).Clauses(clause.OnConflict{DoNothing: true}).Create(system).Error; err != nil {
+		return fmt.Errorf("insert the system's account: %w", err)
+	}
+	return nil
 }
 
 // beginAnnouncements makes a new account's part in them begin here. Without a row, as where nothing

@@ -186,7 +186,7 @@ func checkGroupName(name string) error {
 }
 
 // change does something to a group that a member asked for. do gets the member's role,
-// under the lock.
+// under the lock. The operators (model.System) are in no group, and do what its owner may.
 func (g *Groups) change(ctx context.Context, me model.UserID, id model.ConversationID, n *notice, do func(tx *model.Store, c *model.Conversation, role string) error) (Committed, error) {
 	return g.changeAfter(ctx, me, id, n, func(*model.Store) error { return nil }, do)
 }
@@ -201,6 +201,9 @@ func (g *Groups) changeAfter(ctx context.Context, me model.UserID, id model.Conv
 			return err
 		}
 		role, member := roles[me]
+		if me == model.System && id != model.Everyone {
+			role, member = model.RoleOwner, true
+		}
 		if !member || c.Kind != model.Group || c.DissolvedAt != 0 {
 			return model.NotFound("group")
 		}
@@ -407,7 +410,7 @@ func (g *Groups) Remove(ctx context.Context, me model.UserID, id model.Conversat
 		switch {
 		case !member:
 			return model.NotFound("member")
-		case me != user && (role == model.RoleGroupMember || theirs == model.RoleOwner || (role == model.RoleGroupAdmin && theirs == model.RoleGroupAdmin)):
+		case me != user && me != model.System && (role == model.RoleGroupMember || theirs == model.RoleOwner || (role == model.RoleGroupAdmin && theirs == model.RoleGroupAdmin)):
 			return model.NewError(model.CodeForbidden, "you may not remove this member")
 		}
 		if theirs == model.RoleOwner {
