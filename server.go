@@ -382,6 +382,8 @@ func (s *server) buildParts(ctx context.Context, audiences *service.Audiences, c
 		Log: s.log, AllowedOrigins: s.config.AllowedOrigins, TrustedProxies: s.config.TrustedProxies, Limits: s.limits, Version: version, Registry: s.registry,
 		Traces: service.NewTraces(s.store, s.trace, s.calls, conversations, s.delivery), Audit: s.audit, NodeCalls: s.calls, AdminApart: s.config.AdminAddr != "",
 	}
+	deps.Statistics = service.NewStatistics(s.store, s.redis, clock)
+	deps.Moderation, deps.Announcements = service.NewModeration(s.store, deps.Groups, deps.Messages, clock), service.NewAnnouncements(s.store, deps.Messages, clock)
 	if s.config.AdminAddr == "" {
 		deps.Metrics = metrics
 	}

@@ -40,6 +40,9 @@ type Deps struct {
 	Delivery      *service.Delivery
 	Audit         *service.Audit
 	Traces        *service.Traces
+	Moderation    *service.Moderation
+	Announcements *service.Announcements
+	Statistics    *service.Statistics
 	NodeCalls     *service.NodeCalls
 	Sockets       *ws.Hub
 	Connects      *service.Gate // nil: any number at a time
@@ -109,6 +112,10 @@ func New(deps Deps) (*API, error) {
 		a.registerIDs,
 		a.registerAudit,
 		a.registerTraces,
+		a.registerAdminConversations,
+		a.registerAdminMessages,
+		a.registerAnnouncements,
+		a.registerStatistics,
 	} {
 		register(a.huma)
 	}

@@ -142,6 +142,7 @@ var ownServerBehaviours = []struct {
 	{"a kill in an upload", killedUpload},
 	{"a slow upload", slowUpload},
 	{"files in S3", filesInS3},
+	{"operators and what people write", operatorsContent},
 }
 
 func TestEmbedded(t *testing.T) { runOn(t, embedded) }
