@@ -89,6 +89,252 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/admin/announcements": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What everybody was told */
+        get: operations["admin-list-announcements"];
+        put?: never;
+        /**
+         * Tell everybody
+         * @description 201 once it is durable: pushed to who is connected, found by who is away; who registers later sees those that come after. The same key again answers 200 with the first announcement, with another text 422 idempotency_key_reused. Take it back with …/messages/{message_id}/remove.
+         */
+        post: operations["admin-announce"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What operators did */
+        get: operations["admin-list-audit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/conversations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All conversations */
+        get: operations["admin-list-conversations"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/conversations/{conversation_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Any conversation */
+        get: operations["admin-get-conversation"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/conversations/{conversation_id}/dissolve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * End a group
+         * @description As its owner would. 404 for what is no group, or was dissolved.
+         */
+        post: operations["admin-dissolve-conversation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/conversations/{conversation_id}/members": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Who belongs to any conversation
+         * @description Of the announcements, to which everybody belongs, the list is empty.
+         */
+        get: operations["admin-list-members"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/conversations/{conversation_id}/members/{user_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Take anybody out of a group
+         * @description An owner's group goes to who would inherit it if they left; with nobody left it is dissolved.
+         */
+        delete: operations["admin-remove-member"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/conversations/{conversation_id}/messages": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The messages of any conversation
+         * @description Ascending after after_seq, descending before before_seq, the newest page without either; of dissolved groups too. Audited: it shows what people wrote.
+         */
+        get: operations["admin-get-history"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/conversations/{conversation_id}/mute": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Let only a group's owner and admins write, or all again */
+        put: operations["admin-mute-conversation"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/messages": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Find messages
+         * @description By sender_id and client_msg_id, or by conversation_id and, if given, from and to. Audited: it shows what people wrote.
+         */
+        get: operations["admin-find-messages"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/messages/{message_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Any message
+         * @description Audited: it shows what people wrote.
+         */
+        get: operations["admin-get-message"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/messages/{message_id}/remove": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Take any message back
+         * @description A recall at any time, in every kind of conversation; its sender_id is the service's own. Again: the same answer. What the server wrote stays: 403.
+         */
+        post: operations["admin-remove-message"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/statistics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How much is kept */
+        get: operations["admin-statistics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/admin/users/{user_id}/ban": {
         parameters: {
             query?: never;
@@ -891,6 +1137,178 @@ export interface components {
         AddMembersInputBody: {
             member_ids: string[];
         };
+        AnnounceInputBody: {
+            /** @description The idempotency key: made once per announcement, and repeated on every retry */
+            client_msg_id: string;
+            text: string;
+        };
+        AnnouncementsOutputBody: {
+            /** @description The newest first; those that were taken back have recalled_at */
+            announcements: components["schemas"]["Message"][];
+            has_more: boolean;
+            next_cursor: string;
+        };
+        AnnounceOutputBody: {
+            /** @description An earlier call with this key made the announcement */
+            duplicate: boolean;
+            message: components["schemas"]["Message"];
+        };
+        AnyConversation: {
+            /**
+             * Format: int64
+             * @description Unix ms
+             */
+            created_at: number;
+            /** @enum {string} */
+            delivery: "mailbox" | "log";
+            /**
+             * Format: int64
+             * @description Unix ms; 0: it was not
+             */
+            dissolved_at: number;
+            /** @description The announcements: all accounts belong, and are not counted */
+            everyone?: boolean;
+            /**
+             * Format: int64
+             * @description Its highest conversation_seq
+             */
+            head: number;
+            /** @example 412345678901234567 */
+            id: string;
+            /** @enum {string} */
+            kind: "direct" | "group";
+            /**
+             * Format: int64
+             * @description Unix ms; 0: there is none
+             */
+            last_message_at: number;
+            /** Format: int64 */
+            members: number;
+            mute_all: boolean;
+            name: string;
+            /** @description Of a group; empty of a direct conversation */
+            owner_id: string;
+            /** @description Both of a direct conversation; one who writes to themselves is there twice */
+            user_ids?: string[];
+        };
+        AnyConversationDetails: {
+            announcement: string;
+            avatar_url: string;
+            /**
+             * Format: int64
+             * @description Unix ms
+             */
+            created_at: number;
+            /** @enum {string} */
+            delivery: "mailbox" | "log";
+            /**
+             * Format: int64
+             * @description Unix ms; 0: it was not
+             */
+            dissolved_at: number;
+            /** @description The announcements: all accounts belong, and are not counted */
+            everyone?: boolean;
+            /**
+             * Format: int64
+             * @description Its highest conversation_seq
+             */
+            head: number;
+            /** @enum {string} */
+            history: "joined" | "all";
+            /** @example 412345678901234567 */
+            id: string;
+            /** @enum {string} */
+            kind: "direct" | "group";
+            /**
+             * Format: int64
+             * @description Unix ms; 0: there is none
+             */
+            last_message_at: number;
+            /** Format: int64 */
+            members: number;
+            mute_all: boolean;
+            name: string;
+            /** @description Of a group; empty of a direct conversation */
+            owner_id: string;
+            /** @description Both of a direct conversation */
+            people?: components["schemas"]["Person"][];
+            /** @description Both of a direct conversation; one who writes to themselves is there twice */
+            user_ids?: string[];
+        };
+        AnyConversationOutputBody: {
+            conversation: components["schemas"]["AnyConversationDetails"];
+        };
+        AnyConversationsOutputBody: {
+            conversations: components["schemas"]["AnyConversation"][];
+            has_more: boolean;
+            next_cursor: string;
+        };
+        AnyMember: {
+            /**
+             * Format: int64
+             * @description Up to this conversation_seq all is on one of their devices
+             */
+            delivered: number;
+            display_name: string;
+            /**
+             * Format: int64
+             * @description Unix ms
+             */
+            joined_at: number;
+            /**
+             * Format: int64
+             * @description Unix ms; 0: may write
+             */
+            muted_until: number;
+            /** Format: int64 */
+            read: number;
+            /** @enum {string} */
+            role: "owner" | "admin" | "member";
+            /** @example 412345678901234567 */
+            user_id: string;
+            /** @description Empty: the account is gone */
+            username: string;
+        };
+        AnyMembersOutputBody: {
+            has_more: boolean;
+            /** @description By user id */
+            members: components["schemas"]["AnyMember"][];
+            next_cursor: string;
+        };
+        AuditEntry: {
+            /** @example user.ban */
+            action: string;
+            /** @description The username then */
+            actor: string;
+            /** @description Empty: nobody who is known */
+            actor_id: string;
+            address: string;
+            /**
+             * Format: int64
+             * @description Unix ms
+             */
+            at: number;
+            /** @description What was asked; no secrets, no messages */
+            detail: {
+                [key: string]: unknown;
+            };
+            id: string;
+            node: string;
+            /** @description ok, or a problem's code */
+            outcome: string;
+            target_id: string;
+            target_kind: string;
+        };
+        AuditOutputBody: {
+            /** @description The latest first */
+            entries: components["schemas"]["AuditEntry"][];
+            has_more: boolean;
+            next_cursor: string;
+        };
+        BanInputBody: {
+            /** @description For the audit log */
+            reason?: string;
+        };
         Behind: {
             /** @example 412345678901234567 */
             conversation_id?: string;
@@ -975,6 +1393,20 @@ export interface components {
              */
             updated_at: string;
         };
+        ConversationCounts: {
+            /** Format: int64 */
+            direct: number;
+            /**
+             * Format: int64
+             * @description Groups that are delivered by mailbox
+             */
+            group: number;
+            /**
+             * Format: int64
+             * @description Groups that are delivered by log
+             */
+            log: number;
+        };
         ConversationEvent: {
             /** @example 412345678901234567 */
             conversation_id: string;
@@ -1010,6 +1442,16 @@ export interface components {
              * @description Entries behind the device's position that are not one's own
              */
             unread: number;
+        };
+        DatabaseFigures: {
+            /** @enum {string} */
+            dialect: "mysql" | "sqlite";
+            /**
+             * Format: int64
+             * @description Tables and indexes; MySQL and MariaDB estimate it
+             */
+            size_bytes: number;
+            version: string;
         };
         DeletedFrame: {
             /** @example 412345678901234567 */
@@ -1146,6 +1588,12 @@ export interface components {
             quota_bytes: number;
             /** @description Media types that are taken */
             types: string[];
+        };
+        FindMessagesOutputBody: {
+            has_more: boolean;
+            /** @description The newest first */
+            messages: components["schemas"]["Message"][];
+            next_cursor: string;
         };
         Grant: {
             /** @description For the header Authorization: Bearer */
@@ -1353,6 +1801,10 @@ export interface components {
             /** Format: int64 */
             read_count: number;
         };
+        MuteAllInputBody: {
+            /** @description Only the owner and admins may write */
+            mute_all: boolean;
+        };
         MuteInputBody: {
             /**
              * Format: int64
@@ -1364,6 +1816,13 @@ export interface components {
             /** @description The others */
             member_ids: string[];
             name: string;
+        };
+        Person: {
+            avatar_url: string;
+            display_name: string;
+            /** @example 412345678901234567 */
+            user_id: string;
+            username: string;
         };
         Ping: {
             /**
@@ -1506,6 +1965,16 @@ export interface components {
             members: components["schemas"]["MemberPosition"][];
             next_cursor?: string;
         };
+        RedisFigures: {
+            /** Format: int64 */
+            clients: number;
+            /** Format: int64 */
+            memory_bytes: number;
+            /** @enum {string} */
+            state: "up" | "down";
+            /** @description Empty: the one in the process */
+            version: string;
+        };
         Refresh: {
             refresh_token: string;
         };
@@ -1522,6 +1991,10 @@ export interface components {
              * @example ada
              */
             username: string;
+        };
+        RemoveInputBody: {
+            /** @description For the audit log; nobody else sees it */
+            reason?: string;
         };
         RoleInputBody: {
             /** @enum {string} */
@@ -1579,6 +2052,74 @@ export interface components {
              */
             mailbox_seq: number;
             message: components["schemas"]["Message"];
+        };
+        Statistics: {
+            /**
+             * Format: int64
+             * @description Among the first million accounts
+             */
+            admins: number;
+            /**
+             * Format: int64
+             * @description Above 100,000 an estimate of MySQL and MariaDB
+             */
+            blocks: number;
+            /** @description Above 100,000 an estimate from the newest 100,000 */
+            conversations: components["schemas"]["ConversationCounts"];
+            database: components["schemas"]["DatabaseFigures"];
+            /**
+             * Format: int64
+             * @description Above 100,000 an estimate of MySQL and MariaDB
+             */
+            devices: number;
+            /** @description The fields that are estimates now */
+            estimated: string[];
+            /**
+             * Format: int64
+             * @description Above 100,000 files an estimate from the newest 100,000
+             */
+            file_bytes: number;
+            /**
+             * Format: int64
+             * @description Above 100,000 an estimate of MySQL and MariaDB
+             */
+            files: number;
+            /**
+             * Format: int64
+             * @description Above 100,000 an estimate
+             */
+            mailbox_entries: number;
+            /**
+             * Format: int64
+             * @description Above 100,000 an estimate
+             */
+            messages: number;
+            /**
+             * Format: int64
+             * @description Above 100,000 an estimate from the newest 100,000
+             */
+            messages_24h: number;
+            /**
+             * Format: int64
+             * @description Unix ms; they are read at most every 15 seconds
+             */
+            read_at: number;
+            redis: components["schemas"]["RedisFigures"];
+            /**
+             * Format: int64
+             * @description Above 100,000 an estimate from the newest 100,000
+             */
+            registrations_24h: number;
+            /**
+             * Format: int64
+             * @description Accounts; above 100,000 an estimate of MySQL and MariaDB
+             */
+            users: number;
+            /**
+             * Format: int64
+             * @description Among the first million accounts
+             */
+            users_banned: number;
         };
         Summary: {
             /** Format: int64 */
@@ -1776,6 +2317,377 @@ export interface operations {
             default: components["responses"]["problem"];
         };
     };
+    "admin-list-announcements": {
+        parameters: {
+            query?: {
+                /** @description next_cursor of the page before */
+                cursor?: number;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AnnouncementsOutputBody"];
+                };
+            };
+            default: components["responses"]["problem"];
+        };
+    };
+    "admin-announce": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AnnounceInputBody"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AnnounceOutputBody"];
+                };
+            };
+            default: components["responses"]["problem"];
+        };
+    };
+    "admin-list-audit": {
+        parameters: {
+            query?: {
+                action?: string;
+                actor_id?: string;
+                /** @description next_cursor of the page before */
+                cursor?: string;
+                /** @description Unix ms */
+                from?: number;
+                limit?: number;
+                target_id?: string;
+                target_kind?: string;
+                /** @description Unix ms; entries before it */
+                to?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditOutputBody"];
+                };
+            };
+            default: components["responses"]["problem"];
+        };
+    };
+    "admin-list-conversations": {
+        parameters: {
+            query?: {
+                /** @description next_cursor of the page before */
+                cursor?: string;
+                delivery?: "mailbox" | "log";
+                kind?: "direct" | "group";
+                limit?: number;
+                /** @description Who belongs to it */
+                member_id?: string;
+                /** @description A part of the name, in any case, or a whole id */
+                q?: string;
+                /** @description head and members read all conversations for each page */
+                sort?: "created_at" | "-created_at" | "head" | "-head" | "members" | "-members";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AnyConversationsOutputBody"];
+                };
+            };
+            default: components["responses"]["problem"];
+        };
+    };
+    "admin-get-conversation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                conversation_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AnyConversationOutputBody"];
+                };
+            };
+            default: components["responses"]["problem"];
+        };
+    };
+    "admin-dissolve-conversation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                conversation_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["problem"];
+        };
+    };
+    "admin-list-members": {
+        parameters: {
+            query?: {
+                /** @description next_cursor of the page before */
+                cursor?: string;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                conversation_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AnyMembersOutputBody"];
+                };
+            };
+            default: components["responses"]["problem"];
+        };
+    };
+    "admin-remove-member": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                conversation_id: string;
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["problem"];
+        };
+    };
+    "admin-get-history": {
+        parameters: {
+            query?: {
+                /** @description Ascending from there */
+                after_seq?: number;
+                /** @description Descending from there */
+                before_seq?: number;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                conversation_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HistoryOutputBody"];
+                };
+            };
+            default: components["responses"]["problem"];
+        };
+    };
+    "admin-mute-conversation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                conversation_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MuteAllInputBody"];
+            };
+        };
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["problem"];
+        };
+    };
+    "admin-find-messages": {
+        parameters: {
+            query?: {
+                /** @description The same */
+                client_message_id?: string;
+                /** @description The sender's idempotency key */
+                client_msg_id?: string;
+                /** @description Instead of sender_id and client_msg_id */
+                conversation_id?: string;
+                /** @description next_cursor of the page before */
+                cursor?: number;
+                /** @description Unix ms */
+                from?: number;
+                limit?: number;
+                /** @description With client_msg_id */
+                sender_id?: string;
+                /** @description Unix ms; messages before it */
+                to?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FindMessagesOutputBody"];
+                };
+            };
+            default: components["responses"]["problem"];
+        };
+    };
+    "admin-get-message": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                message_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MessageOutputBody"];
+                };
+            };
+            default: components["responses"]["problem"];
+        };
+    };
+    "admin-remove-message": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                message_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["RemoveInputBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MessageOutputBody"];
+                };
+            };
+            default: components["responses"]["problem"];
+        };
+    };
+    "admin-statistics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Statistics"];
+                };
+            };
+            default: components["responses"]["problem"];
+        };
+    };
     "ban-user": {
         parameters: {
             query?: never;
@@ -1785,7 +2697,11 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["BanInputBody"];
+            };
+        };
         responses: {
             /** @description No Content */
             204: {
