@@ -3,7 +3,7 @@ import { nothingHeld, stretchOf, topOf } from './holding.js';
 import type { Ledger } from './ledger.js';
 import type { Message } from './object.js';
 import { ask } from './rest.js';
-import type { Store } from './store.js';
+import type { Store, Transaction } from './store.js';
 
 const pageSize = 100;
 
@@ -37,8 +37,7 @@ export class History {
     return this.#store.read(['holdings', 'messages'], async (tx) => {
       const range = ((await tx.get('holdings', id)) ?? nothingHeld).ranges.at(-1);
       if (!range) return [];
-      const rows = await tx.range('messages', { from: [id, range[0]], to: [id, range[1]], limit, reverse: true });
-      return visible(rows.map(({ value }) => value)).reverse();
+      return visible(await lastOf(tx, id, range, limit)).reverse();
     });
   }
 
@@ -52,10 +51,8 @@ export class History {
         const holding = (await tx.get('holdings', id)) ?? nothingHeld;
         const last = next === Infinity ? topOf(holding) : next - 1;
         const range = stretchOf(holding, last);
-        const rows = range
-          ? await tx.range('messages', { from: [id, range[0]], to: [id, last], limit: left, reverse: true })
-          : [];
-        return { last, first: range?.[0], rows: rows.map(({ value }) => value) };
+        const rows = range ? await lastOf(tx, id, [range[0], last], left) : [];
+        return { last, first: range?.[0], rows };
       });
       if (found.last < 1) return { messages: messages.reverse(), end: true };
       if (found.first === undefined) {
@@ -116,6 +113,14 @@ export class History {
     const last = at.before_seq === undefined ? Math.max(page.head, ...seqs) : at.before_seq - 1;
     await this.#ledger.history(id, page.messages, first, last);
   }
+}
+
+/** The last messages of a stretch, descending. Stretches mostly have no gaps; then it is one read, and not one for each message. */
+async function lastOf(tx: Transaction, id: string, [first, last]: readonly [number, number], limit: number): Promise<Message[]> {
+  const from = Math.max(first, last - limit + 1);
+  let rows = await tx.range('messages', { from: [id, from], to: [id, last] });
+  if (rows.length < limit && from > first) rows = (await tx.range('messages', { from: [id, first], to: [id, last], limit, reverse: true })).reverse();
+  return rows.map(({ value }) => value).reverse();
 }
 
 function visible(messages: Message[]): Message[] {

@@ -208,7 +208,10 @@ export class Ledger {
   /** A stretch of history, read from the server: everything that I may see from first to last. */
   async history(conversationID: string, messages: readonly Message[], first: number, last: number): Promise<void> {
     await this.#write(['meta', 'messages', 'replies', 'holdings'], async (tx, tell) => {
-      for (const message of messages) await putMessage(tx, message);
+      const seqs = messages.map((message) => message.conversation_seq);
+      const [from, to] = [Math.min(...seqs), Math.max(...seqs)];
+      const there = new Map(messages.length > 0 ? (await tx.range('messages', { from: [conversationID, from], to: [conversationID, to] })).map(({ key, value }) => [key[1], value]) : []);
+      for (const message of messages) putMessage(tx, message, there.get(message.conversation_seq));
       const holding = (await tx.get('holdings', conversationID)) ?? nothingHeld;
       tx.put('holdings', conversationID, hold(holding, first, last));
       tell(['history', { conversationID }]);
@@ -344,7 +347,7 @@ export class Ledger {
   async #take(tx: Transaction, tell: (t: Telling) => void, message: Message, again: boolean): Promise<ConversationRow | null> {
     const id = message.conversation_id;
     const place = message.conversation_seq;
-    const stored = await putMessage(tx, message);
+    const stored = putMessage(tx, message, await tx.get('messages', [id, place]));
     let holding = hold((await tx.get('holdings', id)) ?? nothingHeld, place, place);
     if (place % 256 === 0) holding = await this.#prune(tx, id, holding, place);
     tx.put('holdings', id, holding);
@@ -478,10 +481,9 @@ export class Ledger {
   }
 }
 
-/** Stores a message, unless what is there knows more: a push may be repeated as it was. Answers what is there then. */
-async function putMessage(tx: Transaction, message: Message): Promise<Message> {
+/** Stores a message, unless what is `there` knows more: a push may be repeated as it was. Answers what is there then. */
+function putMessage(tx: Transaction, message: Message, there: Message | undefined): Message {
   const key: [string, number] = [message.conversation_id, message.conversation_seq];
-  const there = await tx.get('messages', key);
   if (there && there.message_id === message.message_id) {
     if ((there.recalled_at && !message.recalled_at) || (there.deleted_for_me && !message.deleted_for_me)) return there;
   }
