@@ -88,8 +88,7 @@ export class MessageWindow implements MessageList {
       if (first === undefined) return;
       const page = await history.before(id, first, pageSize);
       const all = [...page.messages, ...this.#messages];
-      this.#patch({ hasOlder: !page.end, hasNewer: this.#state.get().hasNewer || all.length > limit });
-      this.#show(all.slice(0, limit));
+      this.#show(all.slice(0, limit), { hasOlder: !page.end, hasNewer: this.#state.get().hasNewer || all.length > limit });
     });
   }
 
@@ -98,8 +97,7 @@ export class MessageWindow implements MessageList {
       const { history, pageSize } = this.#options;
       const last = this.#messages.at(-1)?.conversation_seq ?? 0;
       const page = await history.after(id, last, pageSize);
-      this.#patch({ hasNewer: !page.end });
-      this.#append(page.messages, last);
+      this.#append(page.messages, last, { hasNewer: !page.end });
     });
   }
 
@@ -109,8 +107,7 @@ export class MessageWindow implements MessageList {
       const half = Math.ceil(pageSize / 2);
       const older = await history.before(id, conversationSeq + 1, half);
       const newer = await history.after(id, conversationSeq, half);
-      this.#patch({ hasOlder: !older.end, hasNewer: !newer.end });
-      this.#show([...older.messages, ...newer.messages]);
+      this.#show([...older.messages, ...newer.messages], { hasOlder: !older.end, hasNewer: !newer.end });
     });
   }
 
@@ -155,12 +152,10 @@ export class MessageWindow implements MessageList {
     this.#stale = false;
     if (this.#messages.length === 0) {
       const stored = await history.stored(id, pageSize);
-      this.#patch({ conversation: id, hasOlder: stored.length > 0 });
-      this.#show(stored);
+      this.#show(stored, { conversation: id, hasOlder: stored.length > 0 });
     }
     const page = await history.newest(id, pageSize);
-    this.#patch({ conversation: id, hasOlder: !page.end, hasNewer: false });
-    this.#show(page.messages);
+    this.#show(page.messages, { conversation: id, hasOlder: !page.end, hasNewer: false });
   }
 
   /** What has arrived during a load. */
@@ -172,8 +167,7 @@ export class MessageWindow implements MessageList {
       const last = this.#messages.at(-1)?.conversation_seq ?? 0;
       try {
         const page = await this.#options.history.after(id, last, this.#options.limit);
-        this.#patch({ hasNewer: !page.end });
-        this.#append(page.messages, last);
+        this.#append(page.messages, last, { hasNewer: !page.end });
       } catch (error) {
         this.#patch({ error: asApiError(error) });
       }
@@ -238,14 +232,13 @@ export class MessageWindow implements MessageList {
     this.#show([...this.#messages, message].sort((a, b) => a.conversation_seq - b.conversation_seq));
   }
 
-  #append(messages: readonly Message[], after: number): void {
+  #append(messages: readonly Message[], after: number, change: Partial<MessageListState> = {}): void {
     const { limit, pageSize } = this.#options;
     const all = [...this.#messages, ...messages.filter((message) => message.conversation_seq > after)];
     if (all.length > limit + pageSize) {
-      this.#patch({ hasOlder: true });
-      this.#show(all.slice(-limit));
+      this.#show(all.slice(-limit), { ...change, hasOlder: true });
     } else {
-      this.#show(all);
+      this.#show(all, change);
     }
   }
 
@@ -258,9 +251,11 @@ export class MessageWindow implements MessageList {
     return (await this.#options.outbox.items()).filter((item) => this.#concerns(item));
   }
 
-  #show(messages: readonly Message[]): void {
+  /** Shows other messages, together with what else changes: nobody sees the new end with the old messages. */
+  #show(messages: readonly Message[], change: Partial<MessageListState> = {}): void {
     this.#messages = messages;
-    this.#draw();
+    if (Object.keys(change).length === 0) this.#draw();
+    else this.#patch({ ...change, items: this.#lines(change.hasNewer ?? this.#state.get().hasNewer) });
   }
 
   #patch(change: Partial<MessageListState>): void {
@@ -275,11 +270,11 @@ export class MessageWindow implements MessageList {
     this.#drawing = true;
     queueMicrotask(() => {
       this.#drawing = false;
-      if (!this.#closed) this.#patch({ items: this.#lines() });
+      if (!this.#closed) this.#patch({ items: this.#lines(this.#state.get().hasNewer) });
     });
   }
 
-  #lines(): MessageItem[] {
+  #lines(hasNewer: boolean): MessageItem[] {
     const me = this.#options.me();
     const next = new Map<string, MessageItem>();
     for (const message of this.#messages) {
@@ -287,7 +282,7 @@ export class MessageWindow implements MessageList {
       const state = mine && message.type !== 'notice' && message.type !== 'recall' ? sentState(this.#options.receipts.progress(message)) : null;
       this.#line(next, { key: mine ? message.client_msg_id : message.message_id, mine, message, pending: null, state });
     }
-    if (!this.#state.get().hasNewer) {
+    if (!hasNewer) {
       for (const pending of this.#pending) {
         // Its message is here already.
         if (next.has(pending.clientMsgID)) continue;
