@@ -7,6 +7,9 @@ import { useText } from './language';
 import { Messages } from './Messages';
 import { errorText } from './problem';
 
+/** Messages that are loaded at a time, and that are in the page: some screens of them. */
+const pages = { pageSize: 50, limit: 200 };
+
 interface Props {
   readonly me: User;
   readonly conversationID: string | null;
@@ -53,7 +56,7 @@ function useMessageList(conversationID: string | null, peerID: string | null): M
   const [list, setList] = useState<MessageList | null>(null);
   useEffect(() => {
     if (!peerID && !conversationID) return;
-    const opened = client.messages(peerID ? { to: peerID } : { conversation: conversationID ?? '' });
+    const opened = client.messages(peerID ? { to: peerID } : { conversation: conversationID ?? '' }, pages);
     setList(opened);
     return () => opened.close();
     // A direct conversation is the same one before and after it has an id.

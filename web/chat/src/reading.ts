@@ -1,27 +1,25 @@
 import type { Conversation } from '@ackbox/client';
 import { useCallback, useEffect, useRef } from 'react';
-import type { ListRange } from 'react-virtuoso';
 import { useClient } from './client';
 import type { Row } from './rows';
 
-/** Tells the server what was in sight while somebody looked at the page. */
-export function useReading(conversation: Conversation | null, rows: readonly Row[], firstIndex: number, atEnd: boolean): (range: ListRange) => void {
+/** Tells the server what was in sight while somebody looked at the page. Answers what to call with the last row that is in sight. */
+export function useReading(conversation: Conversation | null, rows: readonly Row[], atEnd: boolean): (last: number) => void {
   const client = useClient();
-  const last = useRef(-1);
+  const seen = useRef(0);
   const told = useRef(0);
   const id = conversation?.conversation_id ?? null;
   const readSeq = conversation?.read_seq ?? 0;
 
   const look = useCallback(() => {
     if (!id || document.visibilityState !== 'visible' || !document.hasFocus()) return;
-    const seen = atEnd ? rows.length - 1 : last.current - firstIndex;
-    const seq = seqUpTo(rows, seen);
+    const seq = atEnd ? seqUpTo(rows, rows.length - 1) : seen.current;
     if (seq <= Math.max(told.current, readSeq)) return;
     told.current = seq;
     client.read(id, seq).catch(() => {
       told.current = 0; // told again at the next look
     });
-  }, [client, id, readSeq, rows, firstIndex, atEnd]);
+  }, [client, id, readSeq, rows, atEnd]);
 
   useEffect(() => {
     look();
@@ -34,11 +32,11 @@ export function useReading(conversation: Conversation | null, rows: readonly Row
   }, [look]);
 
   return useCallback(
-    ({ endIndex }) => {
-      last.current = endIndex;
+    (last) => {
+      seen.current = seqUpTo(rows, last);
       look();
     },
-    [look],
+    [look, rows],
   );
 }
 

@@ -1,5 +1,5 @@
 import type { Conversation, MessageItem } from '@ackbox/client';
-import { useMemo, useState } from 'react';
+import { useMemo, useRef, useState } from 'react';
 import { dayOf } from './moment';
 
 /** A message as it is shown: with the day above it, the mark of what is new, and the sender's name if it was another before. */
@@ -26,12 +26,15 @@ function useUnreadFrom(conversation: Conversation | null): number {
 
 export function useRows(items: readonly MessageItem[], conversation: Conversation | null): readonly Row[] {
   const unreadFrom = useUnreadFrom(conversation);
+  // A row that has not changed is the same object, so that it is not drawn again.
+  const kept = useRef<ReadonlyMap<string, Row>>(new Map());
   return useMemo(() => {
     // What a recall leaves in the order is not shown: the recalled message itself says so.
     const shown = items.filter(({ message }) => message?.type !== 'recall');
+    const made = new Map<string, Row>();
     // Below what is loaded it is not known where the mark belongs.
     let marked = (shown[0]?.message?.conversation_seq ?? 0) > unreadFrom + 1;
-    return shown.map((item, i) => {
+    const rows = shown.map((item, i) => {
       const at = timeOf(item);
       const before = shown[i - 1];
       const day = !before || dayOf(timeOf(before)) !== dayOf(at);
@@ -39,8 +42,14 @@ export function useRows(items: readonly MessageItem[], conversation: Conversatio
       const unread = !marked && !item.mine && seq > unreadFrom;
       marked ||= unread;
       const first = day || unread || !before || senderOf(before) !== senderOf(item) || at - timeOf(before) > together;
-      return { item, at, day, unread, first };
+      const old = kept.current.get(item.key);
+      const same = old && old.item === item && old.day === day && old.unread === unread && old.first === first;
+      const row = same ? old : { item, at, day, unread, first };
+      made.set(item.key, row);
+      return row;
     });
+    kept.current = made;
+    return rows;
   }, [items, unreadFrom]);
 }
 

@@ -1,81 +1,67 @@
 import type { MessageList } from '@ackbox/client';
 import { type RefObject, useCallback, useRef, useState } from 'react';
-import type { VirtuosoHandle } from 'react-virtuoso';
 import type { Row } from './rows';
-
-/** The index of the first row at the beginning; older rows go below it. */
-const middle = 1_000_000;
+import type { Place, Scroller } from './Scroller';
 
 interface Window {
   readonly rows: readonly Row[];
-  readonly firstIndex: number;
   /** Changes when the rows have nothing to do with those before. */
   readonly generation: number;
 }
 
-/** Keeps the numbers of rows that stay while others come before or go away. */
 function follow(old: Window, rows: readonly Row[]): Window {
-  const firstKey = old.rows[0]?.item.key;
-  const newKey = rows[0]?.item.key;
-  if (firstKey === undefined || newKey === undefined) return { rows, firstIndex: middle, generation: old.generation };
-  const added = rows.findIndex((row) => row.item.key === firstKey);
-  if (added >= 0) return { rows, firstIndex: old.firstIndex - added, generation: old.generation };
-  const removed = old.rows.findIndex((row) => row.item.key === newKey);
-  if (removed >= 0) return { rows, firstIndex: old.firstIndex + removed, generation: old.generation };
-  return { rows, firstIndex: middle, generation: old.generation + 1 };
-}
-
-interface Start {
-  readonly index: number;
-  readonly align: 'start' | 'center' | 'end';
+  const known = new Set(old.rows.map((row) => row.item.key));
+  const other = known.size > 0 && rows.length > 0 && !rows.some((row) => known.has(row.item.key));
+  return { rows, generation: old.generation + (other ? 1 : 0) };
 }
 
 export interface Scroll {
-  readonly ref: RefObject<VirtuosoHandle | null>;
-  readonly firstIndex: number;
+  readonly ref: RefObject<Scroller | null>;
   /** Where a new list begins: a key for it. */
   readonly place: string;
-  readonly start: Start;
+  readonly start: Place;
   readonly atEnd: boolean;
   readonly setAtEnd: (atEnd: boolean) => void;
-  /** Goes to a conversation_seq, loading what is around it. */
+  /** Goes to a conversation_seq, loading what is around it. Stays the same function. */
   readonly jump: (seq: number) => Promise<void>;
   readonly newest: () => Promise<void>;
 }
 
 export function useScroll(list: MessageList, rows: readonly Row[]): Scroll {
-  const ref = useRef<VirtuosoHandle | null>(null);
+  const ref = useRef<Scroller | null>(null);
   const [atEnd, setAtEnd] = useState(true);
   const [jumps, setJumps] = useState<{ count: number; seq: number | null }>({ count: 0, seq: null });
-  const [held, setHeld] = useState<Window>({ rows, firstIndex: middle, generation: 0 });
+  const [held, setHeld] = useState<Window>({ rows, generation: 0 });
   const window = held.rows === rows ? held : follow(held, rows);
   if (window !== held) setHeld(window);
+  const shown = useRef(rows);
+  shown.current = rows;
 
   const jump = useCallback(
     async (seq: number) => {
-      const index = rows.findIndex((row) => row.item.message?.conversation_seq === seq);
+      const index = shown.current.findIndex((row) => row.item.message?.conversation_seq === seq);
       if (index >= 0) {
-        ref.current?.scrollToIndex({ index, align: 'center' });
+        ref.current?.show({ index, align: 'center' });
         return;
       }
       await list.loadAround(seq);
       setJumps(({ count }) => ({ count: count + 1, seq }));
     },
-    [list, rows],
+    [list],
   );
   const newest = useCallback(async () => {
     if (!list.get().hasNewer) {
-      ref.current?.scrollToIndex({ index: 'LAST', align: 'end' });
+      ref.current?.show({ index: shown.current.length - 1, align: 'end' });
       return;
     }
     await list.loadNewest();
     setJumps(({ count }) => ({ count: count + 1, seq: null }));
   }, [list]);
 
-  return { ref, firstIndex: window.firstIndex, place: `${window.generation}:${jumps.count}`, start: startOf(rows, jumps.seq), atEnd, setAtEnd, jump, newest };
+  return { ref, place: `${window.generation}:${jumps.count}`, start: startOf(rows, jumps.seq), atEnd, setAtEnd, jump, newest };
 }
 
-function startOf(rows: readonly Row[], seq: number | null): Start {
+function startOf(rows: readonly Row[], seq: number | null): Place {
   const wanted = seq === null ? -1 : rows.findIndex((row) => (row.item.message?.conversation_seq ?? 0) >= seq);
   if (wanted >= 0) return { index: wanted, align: 'center' };
   const unread = rows.findIndex((row) => row.unread);
