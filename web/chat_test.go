@@ -16,6 +16,7 @@ func TestChat(t *testing.T) {
 		"ACKBOX_TEST_BINARY=" + testenv.Binary(t),
 		"ACKBOX_CHAT_MYSQL_DSN=" + testenv.MySQL(t),
 		"ACKBOX_CHAT_REDIS_URL=" + testenv.Redis(t),
+		"ACKBOX_CHAT_HISTORY=" + longHistory(t),
 	}, "run", "--workspace", "chat", "test")
 }
 

@@ -114,6 +114,14 @@ export class Person {
     return person;
   }
 
+  /** Signs in with an account that is there. */
+  async signIn(name: string): Promise<void> {
+    await this.page.getByLabel('User name').fill(name);
+    await this.page.getByLabel('Password', { exact: true }).fill(password);
+    await this.page.getByRole('button', { name: 'Sign in' }).click();
+    await this.state('online');
+  }
+
   /** Opens the page and makes an account. */
   static async register(on: Stage, name: string, options: Parameters<Browser['newContext']>[0] = {}): Promise<Person> {
     const person = await Person.arrive(on, name, options);

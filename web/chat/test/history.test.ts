@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { until } from '../../sdk/test/real.js';
 import { account, userID } from './account.js';
-import { Person, stage } from './browser.js';
+import { type Backend, Person, stage } from './browser.js';
+import { heap, quantile, travel } from './scrolling.js';
 
 test('history by scrolling, the mark of what is new, and back to the newest', async (t) => {
   const on = await stage(t);
@@ -25,7 +26,7 @@ test('history by scrolling, the mark of what is new, and back to the newest', as
     return ann.bubble('message number 1.').isVisible();
   });
   await ann.page.getByText('Today').waitFor();
-  assert.ok((await ann.page.locator('.message').count()) < 100, 'the page holds what is in sight, and not everything');
+  assert.ok((await ann.page.locator('.message').count()) < 260, 'the page holds what is in sight, and not everything');
   await ann.page.getByRole('button', { name: 'Jump to newest' }).click();
   await ann.sees('message number 260.');
   await ann.page.locator('a.line', { hasText: 'Writer' }).getByLabel(/unread/).waitFor({ state: 'detached' });
@@ -40,4 +41,34 @@ test('history by scrolling, the mark of what is new, and back to the newest', as
   await ann.sees('the second new one');
   await ann.shot('unread-mark');
   assert.deepEqual(ann.faults, []);
+});
+
+/** As many as web/chat_history_test.go makes. */
+const many = 10_000;
+
+test('10,000 messages: from the newest to the oldest and back, each seen, in a page that stays small', async (t) => {
+  const folder = process.env['ACKBOX_CHAT_HISTORY'];
+  if (!folder) throw new Error('ACKBOX_CHAT_HISTORY names no data folder: go test ./web -run=TestChat makes one');
+  const long: Backend = { name: 'long history', env: { ACKBOX_DATA_DIR: folder, ACKBOX_MAILBOX_GROUP_LIMIT: '1' }, nodes: 1 };
+  const reader = await Person.arrive(await stage(t, long), 'Reader', { viewport: { width: 1100, height: 2_000 } });
+  const { page } = reader;
+  await reader.signIn('reader');
+  await reader.openLine('Long history');
+  await reader.sees(`number ${many}.`);
+  const before = await heap(page);
+  const up = await travel(page, -1, 1_500, 1);
+  const down = await travel(page, 1, 1_500, many);
+  const numbers = Array.from({ length: many }, (_, i) => i + 1);
+  for (const { seen, frames, jumps, elements, messages } of [up, down]) {
+    assert.deepEqual([...seen].sort((a, b) => a - b), numbers, 'each message was in sight');
+    assert.deepEqual(jumps, [], 'nothing in sight has jumped');
+    assert.ok(messages <= 250 && elements < 6_000, `${messages} messages and ${elements} elements were in the page`);
+    const [usual, slow] = [quantile(frames, 0.5), quantile(frames, 0.98)];
+    assert.ok(usual < 50 && slow < 400, `half of the frames took ${usual} ms, and 1 of 50 more than ${slow} ms`);
+    t.diagnostic(`${frames.length} frames; half took ${usual.toFixed(1)} ms, 1 of 50 ${slow.toFixed(1)} ms; ${messages} messages, ${elements} elements`);
+  }
+  const more = ((await heap(page)) - before) / (1 << 20);
+  t.diagnostic(`${more.toFixed(1)} MiB more in the heap`);
+  assert.ok(more < 16, `after it the page holds ${more} MiB more`);
+  assert.deepEqual(reader.faults, []);
 });
