@@ -40,6 +40,14 @@ const decade = 26; // px more for each tenfold of time, at most
 const nodeKey = (node: string) => `node ${node}`;
 const deviceKey = (user: string, device: string) => `${user}/${device}`;
 
+/** What a node does with the message itself: the user of these is who sent it. */
+const ofMessage = new Set(['accepted', 'committed', 'duplicate', 'relayed', 'recalled']);
+
+/** Whose event it is; empty for a node's. */
+function userOf({ kind, node, user_id }: TraceEvent): string {
+  return node && ofMessage.has(kind) ? '' : (user_id ?? '');
+}
+
 /** The lanes of a trace: its nodes, then each recipient's devices. */
 function lanesOf(trace: Trace): Lane[] {
   const nodes = new Set([trace.accepted.node, ...trace.events.map(({ node }) => node)].filter((node) => typeof node === 'string' && node !== ''));
@@ -55,11 +63,12 @@ function lanesOf(trace: Trace): Lane[] {
     const of = person(user_id, username);
     for (const { device_id, name } of devices ?? []) of.devices.set(device_id, name || device_id);
   }
-  for (const { user_id, device_id } of trace.events) {
-    if (!user_id) continue;
-    const of = person(user_id, user_id);
-    if (!device_id) of.alone = true;
-    else if (!of.devices.has(device_id)) of.devices.set(device_id, device_id);
+  for (const event of trace.events) {
+    const [user, device] = [userOf(event), event.device_id];
+    if (!user) continue;
+    const of = person(user, user);
+    if (!device) of.alone = true;
+    else if (!of.devices.has(device)) of.devices.set(device, device);
   }
   for (const [user, { name, devices, alone }] of people) {
     for (const [device, deviceName] of devices) lanes.push({ key: deviceKey(user, device), kind: 'device', user: name, name: deviceName });
@@ -79,11 +88,13 @@ export function picture(trace: Trace, room: number): Picture {
     const user = key.slice(0, key.indexOf('/'));
     users.set(user, [...(users.get(user) ?? []), key]);
   }
-  function place({ user_id, device_id, node }: TraceEvent): number | undefined {
-    if (!user_id) return node ? index.get(nodeKey(node)) : undefined;
-    if (device_id) return index.get(deviceKey(user_id, device_id));
-    const of = users.get(user_id) ?? [];
-    return index.get(of.length === 1 && of[0] ? of[0] : deviceKey(user_id, ''));
+  function place(event: TraceEvent): number | undefined {
+    const { device_id, node } = event;
+    const user = userOf(event);
+    if (!user) return node ? index.get(nodeKey(node)) : undefined;
+    if (device_id) return index.get(deviceKey(user, device_id));
+    const of = users.get(user) ?? [];
+    return index.get(of.length === 1 && of[0] ? of[0] : deviceKey(user, ''));
   }
 
   const placed = [...trace.events]

@@ -14,7 +14,7 @@ test('nodes come first, then devices by their names, and an event knows its node
     trace(
       [
         { at: 1_009, node: '10', kind: 'pushed', user_id: '7', device_id: 'phone', attempt: 1 },
-        { at: 1_000, node: '2', kind: 'accepted' },
+        { at: 1_000, node: '2', kind: 'accepted', user_id: '3' },
         { at: 1_020, node: '10', kind: 'receipt', user_id: '7' },
         { at: 1_030, node: '10', kind: 'pushed', user_id: '8', device_id: 'web' },
       ],
