@@ -539,11 +539,15 @@ func (s *server) run(ctx context.Context) error {
 
 func (s *server) greet() {
 	base := "http://" + s.listener.Addr().String()
+	dashboard := base + "/admin"
+	if s.adminL != nil {
+		dashboard = "http://" + s.adminL.Addr().String() + "/admin"
+	}
 	storage := "SQLite in " + s.config.DataDir
 	if s.config.MySQLDSN != "" {
 		storage = "MySQL"
 	}
-	s.log.Info("ackbox is ready", "version", version, "url", base, "docs", base+"/docs", "storage", storage, "node", s.ids.Node())
+	s.log.Info("ackbox is ready", "version", version, "url", base, "docs", base+"/docs", "dashboard", dashboard, "storage", storage, "node", s.ids.Node())
 }
 
 // close is the orderly end, the reverse of construction, within shutdownTime: not ready any
