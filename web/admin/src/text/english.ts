@@ -134,7 +134,7 @@ export const english = {
   drainTitle: (node: string) => `Drain node ${node}?`,
   drainBody: 'The node says that it is not ready, refuses new sockets and asks those it has to go elsewhere. It goes on running, and you can take it back in.',
   drained: (node: string) => `Node ${node} is draining.`,
-  undrain: 'Take back in',
+  undrain: 'Undrain',
   undrained: (node: string) => `Node ${node} takes sockets again.`,
 
   createUser: 'New user',
