@@ -25,7 +25,7 @@ export function App() {
   }, [round]);
   if (known) {
     return (
-      <ActionsProvider key={known.user.user_id}>
+      <ActionsProvider key={known.user.id}>
         <Shell me={known.user} />
       </ActionsProvider>
     );

@@ -9,7 +9,7 @@ import { schemes, useScheme } from './scheme';
 import { session } from './session';
 import { Boundary } from './Boundary';
 import { Empty, Loading } from './States';
-import type { Person } from './types';
+import type { User } from './types';
 
 interface Section {
   readonly path: string;
@@ -35,7 +35,7 @@ const sections: readonly Section[] = [
 ];
 
 /** The frame around every page: where one can go, and who is signed in. */
-export function Shell({ me }: { readonly me: Person }) {
+export function Shell({ me }: { readonly me: User }) {
   const { text } = useLanguage();
   const path = usePath();
   const [first = '', id = '', ...more] = path.split('/');
@@ -93,7 +93,7 @@ export function Shell({ me }: { readonly me: Person }) {
   );
 }
 
-function AccountMenu({ me }: { readonly me: Person }) {
+function AccountMenu({ me }: { readonly me: User }) {
   const { language, text, choose } = useLanguage();
   const { scheme: chosen, choose: chooseScheme } = useScheme();
   const { act } = useActions();

@@ -8,7 +8,7 @@ export interface Person {
 }
 
 export interface Session {
-  readonly user: Person;
+  readonly user: User;
   readonly expires_at: number;
 }
 
