@@ -109,7 +109,7 @@ function Asked({ question, close, done }: { readonly question: Question; readonl
     }
   }
 
-  const shared = asked ? { label: asked.label, required: asked.required, withAsterisk: false, maxLength: asked.kind === 'area' ? 500 : 128, value: input, minLength: asked.minLength } : null;
+  const shared = asked ? { label: asked.label, required: asked.required, withAsterisk: false, maxLength: asked.kind === 'password' ? 128 : 200, value: input, minLength: asked.minLength } : null;
   return (
     <form className="stack" onSubmit={(event) => void submit(event)}>
       <p className="question">{question.body}</p>

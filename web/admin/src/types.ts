@@ -157,6 +157,8 @@ export interface Conversation {
   readonly delivery: string;
   readonly name: string;
   readonly owner_id?: string | null;
+  /** The announcements: all belong, and are not counted. */
+  readonly everyone?: boolean;
   readonly members: number;
   readonly head: number;
   readonly created_at: number;

@@ -11,7 +11,7 @@ import { Link } from '../route';
 import { Answered, Empty } from '../States';
 import { Listing } from '../Table';
 import type { ConversationDetails, Member } from '../types';
-import { ConversationState } from './Conversations';
+import { ConversationState, kindOf } from './Conversations';
 
 /** One conversation: its members and messages, and what an operator can do to it. */
 export default function Conversation({ id }: { readonly id: string }) {
@@ -21,18 +21,18 @@ export default function Conversation({ id }: { readonly id: string }) {
     <Answered answer={answer}>
       {({ conversation }) => (
         <>
-          <Head title={titleOf(conversation) || text.kindNames(conversation.kind)} back={{ to: 'conversations', title: text.sections.conversations }}>
+          <Head title={titleOf(conversation) || kindOf(conversation, text)} back={{ to: 'conversations', title: text.sections.conversations }}>
             <ConversationActions conversation={conversation} changed={answer.reload} />
           </Head>
           <Card>
             <Facts
               facts={[
                 [text.id, <code key="id">{id}</code>],
-                [text.kind, text.kindNames(conversation.kind)],
+                [text.kind, kindOf(conversation, text)],
                 [text.delivery, text.deliveryNames(conversation.delivery)],
                 [text.state, <ConversationState key="state" conversation={conversation} />],
                 ...(conversation.owner_id ? [[text.roles.owner, <UserLink key="owner" id={conversation.owner_id} name={conversation.owner_id} />] as const] : []),
-                [text.members, count(language, conversation.members)],
+                [text.members, conversation.everyone ? text.all : count(language, conversation.members)],
                 [text.messages, count(language, conversation.head)],
                 [text.created, <Moment key="created" at={conversation.created_at} />],
                 [text.lastMessage, <Moment key="last" at={conversation.last_message_at} />],
@@ -46,7 +46,7 @@ export default function Conversation({ id }: { readonly id: string }) {
               ]}
             />
           </Card>
-          <Members conversation={conversation} />
+          {conversation.everyone ? null : <Members conversation={conversation} />}
           <History id={id} />
         </>
       )}
@@ -61,7 +61,7 @@ function titleOf(conversation: ConversationDetails): string {
 function ConversationActions({ conversation, changed }: { readonly conversation: ConversationDetails; readonly changed: () => void }) {
   const { text } = useLanguage();
   const { ask, act } = useActions();
-  if (conversation.kind === 'direct' || conversation.dissolved_at) return null;
+  if (conversation.kind === 'direct' || conversation.everyone || conversation.dissolved_at) return null;
   const { id, name, mute_all } = conversation;
   return (
     <>

@@ -1,7 +1,7 @@
 import { api } from '../calls';
 import { ChoiceFilter, TextFilter } from '../Filters';
 import { count } from '../format';
-import { useLanguage } from '../language';
+import { type Text, useLanguage } from '../language';
 import { Head, Moment, Tag, When } from '../Parts';
 import { Link, useSearch } from '../route';
 import { Listing } from '../Table';
@@ -31,11 +31,11 @@ export default function Conversations() {
           return { ...page, rows: page.conversations };
         }}
         columns={[
-          { title: text.name, cell: ({ id, name, kind }) => <Link to={`conversations/${id}`}>{name || text.kindNames(kind)}</Link> },
+          { title: text.name, cell: (conversation) => <Link to={`conversations/${conversation.id}`}>{conversation.name || kindOf(conversation, text)}</Link> },
           { title: text.id, cell: ({ id }) => <code>{id}</code> },
-          { title: text.kind, cell: ({ kind }) => text.kindNames(kind) },
+          { title: text.kind, cell: (conversation) => kindOf(conversation, text) },
           { title: text.delivery, cell: ({ delivery }) => text.deliveryNames(delivery) },
-          { title: text.members, sort: 'members', number: true, cell: ({ members }) => count(language, members) },
+          { title: text.members, sort: 'members', number: true, cell: ({ everyone, members }) => (everyone ? text.all : count(language, members)) },
           { title: text.messages, sort: 'head', number: true, cell: ({ head }) => count(language, head) },
           { title: text.state, cell: (conversation) => <ConversationState conversation={conversation} /> },
           { title: text.lastMessage, cell: ({ last_message_at }) => <When at={last_message_at} /> },
@@ -51,4 +51,8 @@ export function ConversationState({ conversation }: { readonly conversation: Con
   if (conversation.dissolved_at) return <Tag mood="bad">{text.dissolved}</Tag>;
   if (conversation.mute_all) return <Tag mood="warn">{text.mutedAll}</Tag>;
   return <Tag mood="good">{text.active}</Tag>;
+}
+
+export function kindOf({ everyone, kind }: Conversation, text: Text): string {
+  return everyone ? text.sections.announcements : text.kindNames(kind);
 }

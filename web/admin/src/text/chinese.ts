@@ -193,7 +193,7 @@ export const chinese: Text = {
   searchConversations: '名称或 ID',
   kind: '类型',
   kinds: { direct: '单聊', group: '群聊' },
-  kindNames: (kind) => ({ direct: '单聊', group: '群聊', announcement: '公告' })[kind] ?? kind,
+  kindNames: (kind) => ({ direct: '单聊', group: '群聊' })[kind] ?? kind,
   delivery: '存储方式',
   deliveries: { mailbox: '写入信箱', log: '日志（存一份）' },
   deliveryNames: (delivery) => ({ mailbox: '写入信箱', log: '日志（存一份）' })[delivery] ?? delivery,

@@ -191,7 +191,7 @@ export const english = {
   searchConversations: 'Name, or id',
   kind: 'Kind',
   kinds: { direct: 'Direct', group: 'Group' },
-  kindNames: (kind: string) => ({ direct: 'Direct', group: 'Group', announcement: 'Announcements' })[kind] ?? kind,
+  kindNames: (kind: string) => ({ direct: 'Direct', group: 'Group' })[kind] ?? kind,
   delivery: 'Stored',
   deliveries: { mailbox: 'In mailboxes', log: 'Once, as a log' },
   deliveryNames: (delivery: string) => ({ mailbox: 'In mailboxes', log: 'Once, as a log' })[delivery] ?? delivery,
