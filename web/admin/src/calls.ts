@@ -47,7 +47,7 @@ export const api = {
   messages: (query: Query, signal: Signal) => get<t.Paged & { messages: t.Message[] }>(`${root}/messages`, query, signal),
   message: (id: string, signal: Signal) => get<{ message: t.Message }>(at('messages', id), {}, signal),
   removeMessage: (id: string, reason: string) => post<{ message: t.Message }>(at('messages', id, 'remove'), { reason }),
-  trace: (id: string, signal: Signal) => get<t.Trace>(at('messages', id, 'trace'), {}, signal),
+  trace: (id: string, query: Query, signal: Signal) => get<t.Trace>(at('messages', id, 'trace'), query, signal),
 
   stuck: (query: Query, signal: Signal) => get<t.Stuck>(`${root}/stuck`, query, signal),
   sockets: (query: Query, signal: Signal) => get<t.Paged & t.Merged & { sessions: t.Socket[] }>(`${root}/sessions`, query, signal),

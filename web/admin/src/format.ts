@@ -71,9 +71,9 @@ export function ago(language: Language, at: number, now = Date.now()): string {
   return format.format(Math.trunc((at - now) / ms), unit);
 }
 
-/** 7 ms · 3.012 s · 62.5 s · 2 h 5 min: how long after, for traces. */
+/** 0.42 ms · 7.1 ms · 3.012 s · 62.5 s · 2 h 5 min: how long after, for traces. */
 export function after(ms: number): string {
-  if (ms < 1_000) return `${Math.round(ms)} ms`;
+  if (ms < 1_000) return `${ms === 0 ? 0 : ms < 1 ? ms.toFixed(2) : ms < 10 ? ms.toFixed(1) : Math.round(ms)} ms`;
   if (ms < 60_000) return `${(ms / 1_000).toFixed(ms < 10_000 ? 3 : 2)} s`;
   if (ms < 600_000) return `${(ms / 1_000).toFixed(1)} s`;
   return span(ms);

@@ -33,6 +33,7 @@ export interface Picture {
 
 const most = 24; // lanes
 const margin = 48; // px before the first moment and after the last
+const together = 0.5; // ms that are one moment
 const near = 64; // px between two moments that follow at once
 const word = 84; // px between two events of one lane: their names fit
 const decade = 26; // px more for each tenfold of time, at most
@@ -40,18 +41,21 @@ const decade = 26; // px more for each tenfold of time, at most
 const nodeKey = (node: string) => `node ${node}`;
 const deviceKey = (user: string, device: string) => `${user}/${device}`;
 
+/** When an event was, in ms with a fraction. */
+export const timeOf = ({ at, micros }: TraceEvent): number => at + micros / 1_000;
+
 /** What a node does with the message itself: the user of these is who sent it. */
 const ofMessage = new Set(['accepted', 'committed', 'duplicate', 'relayed', 'recalled']);
 
 /** Whose event it is; empty for a node's. */
-function userOf({ kind, node, user_id }: TraceEvent): string {
-  return node && ofMessage.has(kind) ? '' : (user_id ?? '');
+export function userOf({ kind, node, user_id }: TraceEvent): string {
+  return node && ofMessage.has(kind) ? '' : user_id;
 }
 
 /** The lanes of a trace: its nodes, then each recipient's devices. */
 function lanesOf(trace: Trace): Lane[] {
-  const nodes = new Set([trace.accepted.node, ...trace.events.map(({ node }) => node)].filter((node) => typeof node === 'string' && node !== ''));
-  const lanes: Lane[] = [...nodes].sort((a, b) => Number(a) - Number(b)).map((node) => ({ key: nodeKey(node ?? ''), kind: 'node', user: '', name: node ?? '' }));
+  const nodes = new Set([trace.accepted.node, ...trace.events.map(({ node }) => node)].filter(Boolean));
+  const lanes: Lane[] = [...nodes].sort((a, b) => Number(a) - Number(b)).map((node) => ({ key: nodeKey(node), kind: 'node', user: '', name: node }));
 
   const people = new Map<string, { name: string; devices: Map<string, string>; alone: boolean }>();
   const person = (user: string, name: string) => {
@@ -59,9 +63,9 @@ function lanesOf(trace: Trace): Lane[] {
     people.set(user, known);
     return known;
   };
-  for (const { user_id, username, devices } of trace.recipients) {
-    const of = person(user_id, username);
-    for (const { device_id, name } of devices ?? []) of.devices.set(device_id, name || device_id);
+  for (const { user_id, username, devices } of [trace.sender, ...trace.recipients]) {
+    const of = person(user_id, username || user_id);
+    for (const { device_id, name } of devices) if (device_id) of.devices.set(device_id, name || device_id);
   }
   for (const event of trace.events) {
     const [user, device] = [userOf(event), event.device_id];
@@ -98,7 +102,7 @@ export function picture(trace: Trace, room: number): Picture {
   }
 
   const placed = [...trace.events]
-    .sort((a, b) => a.at - b.at)
+    .sort((a, b) => timeOf(a) - timeOf(b))
     .flatMap((event) => {
       const lane = place(event);
       return lane === undefined ? [] : [{ event, lane }];
@@ -110,11 +114,12 @@ export function picture(trace: Trace, room: number): Picture {
   const last = new Map<number, number>(); // each lane's last step
   let now = Number.NaN;
   for (const { event, lane } of placed) {
-    const moment = event.at !== now;
+    const at = timeOf(event);
+    const moment = !(at - now < together);
     const crowded = last.get(lane) === steps.length - 1 && steps.length > 0;
     if (moment || crowded) {
-      steps.push({ least: steps.length === 0 ? 0 : crowded ? word : near, worth: moment && steps.length > 0 ? Math.log10(Math.max(event.at - now, 1)) : 0, at: event.at });
-      now = event.at;
+      steps.push({ least: steps.length === 0 ? 0 : crowded ? word : near, worth: steps.length > 0 ? Math.log10(Math.max(at - now, 1)) : 0, at });
+      now = at;
     }
     columns.push(steps.length - 1);
     last.set(lane, steps.length - 1);
@@ -133,6 +138,6 @@ export function picture(trace: Trace, room: number): Picture {
     const node = event.node ? index.get(nodeKey(event.node)) : undefined;
     return { event, lane, other: node !== undefined && node !== lane ? node : null, x: xs[columns[n] ?? 0] ?? margin };
   });
-  const ticks = steps.flatMap<Tick>(({ at }, n) => (n > 0 && steps[n - 1]?.at === at ? [] : [{ x: xs[n] ?? margin, at }]));
+  const ticks = steps.map<Tick>(({ at }, n) => ({ x: xs[n] ?? margin, at }));
   return { lanes, marks, ticks, width: Math.max(x + margin, room), left: all.length - lanes.length };
 }

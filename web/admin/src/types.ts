@@ -213,53 +213,62 @@ export interface Statistics {
 }
 
 export interface TraceDevice {
+  /** Empty, with never_connected, for a user without devices. */
   readonly device_id: string;
   readonly name: string;
-  readonly state: 'acked' | 'pushed' | 'waiting' | 'never_connected';
+  readonly state: 'acked' | 'pushed' | 'waiting' | 'never_connected' | 'history';
   readonly acked: number;
   readonly head: number;
+  readonly acked_at: number;
 }
 
 export interface Recipient {
   readonly user_id: string;
   readonly username: string;
-  readonly seq?: number;
+  readonly seq: number;
   readonly delivered: boolean;
   readonly read: boolean;
-  readonly read_at?: number | null;
-  readonly devices?: readonly TraceDevice[] | null;
+  readonly delivered_at: number;
+  readonly read_at: number;
+  readonly devices: readonly TraceDevice[];
 }
 
 export interface TraceEvent {
   readonly at: number;
-  readonly node?: string;
+  /** 0 to 999, after at. */
+  readonly micros: number;
+  readonly node: string;
   readonly kind: string;
-  readonly user_id?: string;
-  readonly device_id?: string;
-  readonly connection_id?: string;
-  readonly seq?: number;
-  readonly attempt?: number;
-  readonly detail?: string;
+  readonly user_id: string;
+  readonly device_id: string;
+  readonly connection_id: string;
+  readonly seq: number;
+  readonly attempt: number;
+  readonly detail: string;
 }
 
-export interface Trace extends Merged {
+export interface Trace extends Merged, Paged {
   readonly message_id: string;
   readonly conversation_id: string;
+  readonly conversation_seq: number;
   readonly delivery: string;
   readonly sender_id: string;
   readonly client_message_id: string;
+  readonly recalled_at: number;
   readonly accepted: {
     readonly at: number;
-    readonly node?: string;
-    readonly batch_id?: string;
-    readonly batch_size?: number;
-    readonly commit_ms?: number;
-    readonly committed_at?: number;
+    readonly node: string;
+    readonly batch_id: string;
+    readonly batch_size: number;
+    readonly commit_ms: number;
+    readonly committed_at: number;
     readonly source: 'trace' | 'tables';
   };
+  readonly sender: Recipient;
   readonly recipients: readonly Recipient[];
-  readonly totals?: { readonly recipients: number; readonly delivered: number; readonly read: number };
+  readonly totals: { readonly recipients: number; readonly delivered: number; readonly read: number };
   readonly events: readonly TraceEvent[];
+  readonly more_events: boolean;
   readonly complete: boolean;
   readonly sampled: boolean;
 }
@@ -280,6 +289,8 @@ export interface StuckDevice {
 }
 
 export interface Stuck extends Merged {
+  /** So many devices, the latest seen first, were looked at, and those that are connected. */
+  readonly scan_limit: number;
   readonly devices: readonly StuckDevice[];
   readonly retry_histogram: readonly { readonly attempt: number; readonly entries: number }[];
   readonly evictions: number;

@@ -3,11 +3,21 @@ import { test } from 'node:test';
 import { picture } from '../src/lanes.js';
 import type { Trace, TraceEvent } from '../src/types.js';
 
-function trace(events: TraceEvent[], recipients: Trace['recipients'] = []): Trace {
-  return { message_id: '1', conversation_id: '2', delivery: 'mailbox', sender_id: '3', client_message_id: 'k', accepted: { at: 0, node: '2', source: 'trace' }, recipients, events, complete: true, sampled: true };
+function person(user_id: string, username: string, ...devices: string[]): Trace['sender'] {
+  return { user_id, username, seq: 4, delivered: true, read: false, delivered_at: 0, read_at: 0, devices: devices.map((name) => ({ device_id: name.toLowerCase(), name, state: 'acked', acked: 4, head: 4, acked_at: 0 })) };
 }
 
-const bob = { user_id: '7', username: 'bob', seq: 4, delivered: true, read: false, devices: [{ device_id: 'phone', name: 'iPhone', state: 'acked' as const, acked: 4, head: 4 }] };
+function trace(events: (Partial<TraceEvent> & { at: number; kind: string })[], recipients: Trace['recipients'] = []): Trace {
+  return {
+    message_id: '1', conversation_id: '2', conversation_seq: 1, delivery: 'mailbox', sender_id: '3', client_message_id: 'k', recalled_at: 0,
+    accepted: { at: 0, node: '2', batch_id: '', batch_size: 1, commit_ms: 1, committed_at: 0, source: 'trace' },
+    sender: person('3', 'ann', 'Laptop'), recipients, totals: { recipients: 1, delivered: 0, read: 0 },
+    events: events.map((event) => ({ micros: 0, node: '', user_id: '', device_id: '', connection_id: '', seq: 0, attempt: 0, detail: '', ...event })),
+    more_events: false, complete: true, sampled: true, has_more: false,
+  };
+}
+
+const bob = person('7', 'bob', 'Phone');
 
 test('nodes come first, then devices by their names, and an event knows its node', () => {
   const drawn = picture(
@@ -27,7 +37,8 @@ test('nodes come first, then devices by their names, and an event knows its node
     [
       ['node', '', '2'],
       ['node', '', '10'],
-      ['device', 'bob', 'iPhone'],
+      ['device', 'ann', 'Laptop'],
+      ['device', 'bob', 'Phone'],
       ['device', '8', 'web'],
     ],
   );
@@ -36,9 +47,9 @@ test('nodes come first, then devices by their names, and an event knows its node
     drawn.marks.map(({ event, lane, other }) => [event.kind, lane, other]),
     [
       ['accepted', 0, null],
-      ['pushed', 2, 1],
-      ['receipt', 2, 1],
       ['pushed', 3, 1],
+      ['receipt', 3, 1],
+      ['pushed', 4, 1],
     ],
   );
 });
@@ -48,7 +59,7 @@ test('time goes from left to right, a moment is one place, and two events of one
     trace([
       { at: 1_000, node: '2', kind: 'accepted' },
       { at: 1_000, node: '2', kind: 'committed' },
-      { at: 1_000, node: '3', kind: 'relayed' },
+      { at: 1_000, micros: 400, node: '3', kind: 'relayed' },
       { at: 1_001, node: '2', kind: 'pushed', user_id: '7', device_id: 'phone' },
       { at: 3_600_000, node: '2', kind: 'read', user_id: '7', device_id: 'phone' },
     ]),
@@ -60,16 +71,16 @@ test('time goes from left to right, a moment is one place, and two events of one
   assert.equal(relayed, committed);
   assert.deepEqual(
     drawn.ticks.map(({ at }) => at),
-    [1_000, 1_001, 3_600_000],
+    [1_000, 1_000, 1_001, 3_600_000],
   );
   assert.ok(drawn.width <= 600, `an hour fits into the room: ${drawn.width}`);
 });
 
 test('a person without devices has a lane, and too many lanes are told', () => {
   assert.deepEqual(picture(trace([{ at: 1, kind: 'read', user_id: '9' }]), 600).lanes.at(-1), { key: '9/', kind: 'person', user: '9', name: '' });
-  const crowd = Array.from({ length: 40 }, (_, n) => ({ ...bob, user_id: String(100 + n), devices: [{ ...bob.devices[0], device_id: 'web', name: '', state: 'waiting' as const, acked: 0, head: 1 }] }));
+  const crowd = Array.from({ length: 40 }, (_, n) => person(String(100 + n), '', 'web'));
   const drawn = picture(trace([{ at: 1, node: '2', kind: 'pushed', user_id: '139', device_id: 'web' }], crowd), 600);
-  assert.equal(drawn.lanes.length + drawn.left, 41);
+  assert.equal(drawn.lanes.length + drawn.left, 42);
   assert.ok(drawn.left > 0);
   assert.deepEqual(drawn.marks, []);
 });

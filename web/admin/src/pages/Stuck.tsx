@@ -47,6 +47,7 @@ export default function Stuck() {
             <MissingNodes nodes={stuck.missing_nodes} />
             <Trouble stuck={stuck} />
             <Card title={text.furthestBehind}>
+              <p className="dim">{text.scanned(n(stuck.scan_limit))}</p>
               {stuck.devices.length === 0 ? (
                 <Empty>{text.nobodyStuck}</Empty>
               ) : (
