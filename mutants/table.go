@@ -57,14 +57,13 @@ var mutants = []mutant{
 	},
 	{
 		name: "early-ack", rule: "a page is acked by the next pull, not by its own",
-		edits: []edit{{"service/mailbox.go", "	return m.Get(ctx, key.UserID, after, limit)\n}\n", `	page, err := m.Get(ctx, key.UserID, after, limit)
+		edits: []edit{{"service/mailbox.go", "		m.acker.delivery.tellPulled(key, page.Entries)\n	}\n", `		m.acker.delivery.tellPulled(key, page.Entries)
+	}
 	if err != nil || len(page.Entries) == 0 {
 		return page, err
 	}
 	last := page.Entries[len(page.Entries)-1].Seq
 	_, err = m.acker.Ack(ctx, Ack{Key: key, UpTo: &last})
-	return page, err
-}
 `}},
 		suites: []suite{test("./e2e", "TestEmbedded/shared/mailbox_sync_acks_the_page_before"), test("./verify", "TestVerifyBadNetwork")},
 	},

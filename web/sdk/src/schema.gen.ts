@@ -318,6 +318,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/admin/messages/{message_id}/trace": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What happened to a message
+         * @description Where it is with whom comes from the tables and is always there; events come from the traces of all nodes, which are kept for a time and, under load, of a share of the messages.
+         */
+        get: operations["admin-trace-message"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/admin/statistics": {
         parameters: {
             query?: never;
@@ -327,6 +347,26 @@ export interface paths {
         };
         /** How much is kept */
         get: operations["admin-statistics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/stuck": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Devices that are behind
+         * @description In mailboxes; log conversations are not looked at. An answer may be two seconds old.
+         */
+        get: operations["admin-list-stuck"];
         put?: never;
         post?: never;
         delete?: never;
@@ -959,6 +999,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/messages/{message_id}/trace": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What happened to a message of one's own
+         * @description Who has received and read it, and when as far as that is still known. 403 receipts_off in a large group.
+         */
+        get: operations["trace-message"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/messages/deleted": {
         parameters: {
             query?: never;
@@ -1136,6 +1196,43 @@ export interface components {
         };
         AddMembersInputBody: {
             member_ids: string[];
+        };
+        AdminTraceOutputBody: {
+            accepted: components["schemas"]["TraceAcceptance"];
+            /** @description The sender's key, client_msg_id */
+            client_message_id: string;
+            /** @description Nothing is missing in events, as far as can be known */
+            complete: boolean;
+            /** @example 412345678901234567 */
+            conversation_id: string;
+            /** Format: int64 */
+            conversation_seq: number;
+            /** @enum {string} */
+            delivery: "mailbox" | "log";
+            /** @description By time: of the message, and of the recipients of this page and the sender */
+            events: components["schemas"]["TraceEvent"][];
+            has_more: boolean;
+            /** @example 412345678901234567 */
+            message_id: string;
+            /** @description Nodes that did not answer, and those that are gone and may have seen the message */
+            missing_nodes: string[];
+            /** @description There are more than are shown */
+            more_events: boolean;
+            next_cursor: string;
+            /**
+             * Format: int64
+             * @description Unix ms; 0: never
+             */
+            recalled_at: number;
+            /** @description By user id */
+            recipients: components["schemas"]["TraceRecipient"][];
+            /** @description The nodes' traces follow this message. Above ACKBOX_TRACE_RATE they follow a share */
+            sampled: boolean;
+            /** @description The sender's own devices */
+            sender: components["schemas"]["TraceRecipient"];
+            /** @example 412345678901234567 */
+            sender_id: string;
+            totals: components["schemas"]["TraceTotals"];
         };
         AnnounceInputBody: {
             /** @description The idempotency key: made once per announcement, and repeated on every retry */
@@ -1817,6 +1914,31 @@ export interface components {
             member_ids: string[];
             name: string;
         };
+        OwnTraceOutputBody: {
+            /**
+             * Format: date-time
+             * @description When the message was durable
+             * @example 2026-11-21T12:00:00.000Z
+             */
+            accepted_at: string;
+            /** @example 412345678901234567 */
+            conversation_id: string;
+            /**
+             * Format: int64
+             * @description Who has read it counts too
+             */
+            delivered_count: number;
+            has_more: boolean;
+            /** @example 412345678901234567 */
+            message_id: string;
+            next_cursor?: string;
+            /** Format: int64 */
+            read_count: number;
+            /** Format: int64 */
+            recipient_count: number;
+            /** @description By user id; who has left since is there too */
+            recipients: components["schemas"]["TraceReader"][];
+        };
         Person: {
             avatar_url: string;
             display_name: string;
@@ -1996,6 +2118,15 @@ export interface components {
             /** @description For the audit log; nobody else sees it */
             reason?: string;
         };
+        RetryStep: {
+            /**
+             * Format: int64
+             * @description The highest counts those above too
+             */
+            attempt: number;
+            /** Format: int64 */
+            entries: number;
+        };
         RoleInputBody: {
             /** @enum {string} */
             role: "owner" | "admin" | "member";
@@ -2121,6 +2252,60 @@ export interface components {
              */
             users_banned: number;
         };
+        StuckDevice: {
+            /** Format: int64 */
+            acked: number;
+            /**
+             * Format: int64
+             * @description Pushes of its oldest un-acked entry
+             */
+            attempts: number;
+            connected: boolean;
+            device_id: string;
+            /** Format: int64 */
+            head: number;
+            /**
+             * Format: int64
+             * @description Entries that wait; those acked out of order count
+             */
+            lag: number;
+            /**
+             * Format: int64
+             * @description Unix ms
+             */
+            last_seen_at: number;
+            name: string;
+            /** @description Where it is connected; else empty */
+            node: string;
+            /**
+             * Format: int64
+             * @description When the first of them was made, Unix ms; 0: it is gone meanwhile
+             */
+            oldest_unacked_at: number;
+            /** @example 412345678901234567 */
+            user_id: string;
+            username: string;
+        };
+        StuckOutputBody: {
+            /** @description Sockets closed with 4008 and 4009 since the nodes began */
+            closes: {
+                [key: string]: number;
+            };
+            devices: components["schemas"]["StuckDevice"][];
+            /**
+             * Format: int64
+             * @description Since the nodes began
+             */
+            evictions: number;
+            missing_nodes: string[];
+            /** @description Of all ack queues */
+            retry_histogram: components["schemas"]["RetryStep"][];
+            /**
+             * Format: int64
+             * @description So many devices, the latest seen first, are looked at, and those that are connected
+             */
+            scan_limit: number;
+        };
         Summary: {
             /** Format: int64 */
             acked: number;
@@ -2166,6 +2351,130 @@ export interface components {
              */
             expires_at: string;
             ticket: string;
+        };
+        TraceAcceptance: {
+            /**
+             * Format: int64
+             * @description Unix ms
+             */
+            at: number;
+            /** @description The batch's first message; empty: not in the traces */
+            batch_id: string;
+            /** Format: int64 */
+            batch_size: number;
+            /**
+             * Format: double
+             * @description Time of the transaction
+             */
+            commit_ms: number;
+            /**
+             * Format: int64
+             * @description Unix ms
+             */
+            committed_at: number;
+            node: string;
+            /**
+             * @description tables: the node's trace does not have it; the times are the message's created_at, the node is that of its id
+             * @enum {string}
+             */
+            source: "trace" | "tables";
+        };
+        TraceDevice: {
+            /**
+             * Format: int64
+             * @description Its position in the mailbox, or in the log conversation
+             */
+            acked: number;
+            /**
+             * Format: int64
+             * @description Unix ms; 0: not in the traces
+             */
+            acked_at: number;
+            device_id: string;
+            /** Format: int64 */
+            head: number;
+            name: string;
+            /**
+             * @description never_connected: its user has no device, and device_id is empty. history: it came when the message was older than what a new device is pushed
+             * @enum {string}
+             */
+            state: "acked" | "pushed" | "waiting" | "never_connected" | "history";
+        };
+        TraceEvent: {
+            /**
+             * Format: int64
+             * @description Unix ms
+             */
+            at: number;
+            /** Format: int64 */
+            attempt: number;
+            connection_id: string;
+            detail: string;
+            device_id: string;
+            /** @enum {string} */
+            kind: "accepted" | "committed" | "duplicate" | "relayed" | "pushed" | "push_failed" | "retried" | "acked" | "acked_by_position" | "receipt" | "read" | "evicted" | "sweep_repair" | "behind" | "closed" | "recalled" | "synced";
+            /**
+             * Format: int64
+             * @description 0 to 999, after at
+             */
+            micros: number;
+            node: string;
+            /**
+             * Format: int64
+             * @description In the user's mailbox; of receipt and read in the conversation
+             */
+            seq: number;
+            /** @description Empty: of no user */
+            user_id: string;
+        };
+        TraceReader: {
+            /**
+             * Format: date-time
+             * @description null: not yet, or not known any more
+             * @example 2026-11-21T12:00:00.000Z
+             */
+            delivered_at: string | null;
+            /**
+             * Format: date-time
+             * @description null: not yet, or not known any more
+             * @example 2026-11-21T12:00:00.000Z
+             */
+            read_at: string | null;
+            /** @enum {string} */
+            state: "sent" | "delivered" | "read";
+            /** @example 412345678901234567 */
+            user_id: string;
+        };
+        TraceRecipient: {
+            delivered: boolean;
+            /**
+             * Format: int64
+             * @description Unix ms; 0: not in the traces
+             */
+            delivered_at: number;
+            devices: components["schemas"]["TraceDevice"][];
+            read: boolean;
+            /**
+             * Format: int64
+             * @description Unix ms; 0: not in the traces
+             */
+            read_at: number;
+            /**
+             * Format: int64
+             * @description In the mailbox; 0: not in it any more, or a log conversation
+             */
+            seq: number;
+            /** @example 412345678901234567 */
+            user_id: string;
+            username: string;
+        };
+        TraceTotals: {
+            /** Format: int64 */
+            delivered: number;
+            /** Format: int64 */
+            read: number;
+            /** Format: int64 */
+            recipients: number;
         };
         Typing: {
             /** @example 412345678901234567 */
@@ -2667,6 +2976,34 @@ export interface operations {
             default: components["responses"]["problem"];
         };
     };
+    "admin-trace-message": {
+        parameters: {
+            query?: {
+                /** @description next_cursor of the page before */
+                cursor?: string;
+                /** @description Recipients of a page */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                message_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminTraceOutputBody"];
+                };
+            };
+            default: components["responses"]["problem"];
+        };
+    };
     "admin-statistics": {
         parameters: {
             query?: never;
@@ -2683,6 +3020,31 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Statistics"];
+                };
+            };
+            default: components["responses"]["problem"];
+        };
+    };
+    "admin-list-stuck": {
+        parameters: {
+            query?: {
+                limit?: number;
+                /** @description The furthest behind first, or whose oldest un-acked entry is the oldest */
+                sort?: "lag" | "oldest";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StuckOutputBody"];
                 };
             };
             default: components["responses"]["problem"];
@@ -3624,6 +3986,34 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["MessageReceiptsOutputBody"];
+                };
+            };
+            default: components["responses"]["problem"];
+        };
+    };
+    "trace-message": {
+        parameters: {
+            query?: {
+                /** @description next_cursor of the page before */
+                cursor?: string;
+                /** @description Recipients of a page */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                message_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OwnTraceOutputBody"];
                 };
             };
             default: components["responses"]["problem"];
