@@ -59,7 +59,12 @@ func adminRoute[I, O any](a *API, op huma.Operation, act action, handler handler
 			note.entry.ActorID = caller.UserID
 		}
 		note.entry.Outcome = string(model.CodeInternal) // of a panic
-		defer func() { a.deps.Audit.Record(ctx, note.finished()) }()
+		defer func() {
+			if note.entry.ActorID == 0 && note.entry.Outcome == string(model.CodeRateLimited) {
+				return // a flood of logins is counted elsewhere
+			}
+			a.deps.Audit.Record(ctx, note.finished())
+		}()
 		out, err = handler(ctx, in)
 		note.entry.Outcome = "ok"
 		if err != nil {

@@ -33,3 +33,18 @@ func (a *API) registerAdminUsers(huma.API) {
 		return nil, a.deps.Users.Unban(ctx, in.UserID.ID)
 	})
 }
+
+// AdminUser is an account as operators see it.
+type AdminUser struct {
+	ID          model.UserID `json:"id"`
+	Username    string       `json:"username"`
+	DisplayName string       `json:"display_name"`
+	AvatarURL   string       `json:"avatar_url"`
+	Role        model.Role   `json:"role" enum:"user,admin"`
+	BannedAt    int64        `json:"banned_at" doc:"Unix ms; 0: not banned"`
+	CreatedAt   int64        `json:"created_at" doc:"Unix ms"`
+}
+
+func adminUserOf(u *model.User) AdminUser {
+	return AdminUser{ID: u.ID, Username: u.Username, DisplayName: u.DisplayName, AvatarURL: u.AvatarURL, Role: u.Role, BannedAt: int64(u.BannedAt), CreatedAt: int64(u.CreatedAt)}
+}

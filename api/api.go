@@ -116,6 +116,7 @@ func New(deps Deps) (*API, error) {
 		a.registerAdminMessages,
 		a.registerAnnouncements,
 		a.registerStatistics,
+		a.registerAdminSession,
 	} {
 		register(a.huma)
 	}

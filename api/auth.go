@@ -39,14 +39,27 @@ func (a *API) authorised(ctx huma.Context, next func(huma.Context)) {
 		next(ctx)
 		return
 	}
-	caller, err := a.caller(ctx.Header("Authorization"))
+	token, cookie := ctx.Header("Authorization"), false
+	if token == "" && isAdminPath(ctx.Operation().Path) {
+		token, cookie = a.cookieOf(ctx)
+	}
+	caller, err := a.caller(token)
+	if err == nil && cookie {
+		err = sameOrigin(ctx)
+	}
 	if err == nil {
 		err = a.takeOf(ctx, caller)
 	}
 	if err == nil {
 		err = allowed(caller, security)
 	}
+	if err == nil && cookie {
+		err = a.renewCookie(ctx, &caller)
+	}
 	if err != nil {
+		if cookie {
+			a.dropCookie(ctx, err)
+		}
 		a.refuse(ctx, err)
 		return
 	}

@@ -95,7 +95,7 @@ func TestCredentials(t *testing.T) {
 // publicRoutes need no credentials; everything else does.
 var publicRoutes = []string{
 	"GET /asyncapi.json", "GET /healthz", "GET /metrics", "GET /openapi.json", "GET /readyz",
-	"POST /v1/auth/login", "POST /v1/auth/refresh", "POST /v1/auth/register",
+	"POST /v1/auth/login", "POST /v1/auth/refresh", "POST /v1/auth/register", "POST /v1/admin/session",
 }
 
 // pageRoutes are for browsers and not in the description.

@@ -44,6 +44,17 @@ func (s *Store) CreateFamily(ctx context.Context, f *TokenFamily) error {
 	return nil
 }
 
+// Family is a login's family, or CodeNotFound.
+func (s *Store) Family(ctx context.Context, id FamilyID) (*TokenFamily, error) {
+	var f TokenFamily
+	if err := s.read(ctx).Where("id = ?", id).Take(&f).Error; errors.Is(err, gorm.ErrRecordNotFound) {
+		return nil, NotFound("session")
+	} else if err != nil {
+		return nil, fmt.Errorf("read token family: %w", err)
+	}
+	return &f, nil
+}
+
 // CreateRefreshToken stores a family's next refresh token and lets the family live
 // as long as it.
 func (s *Store) CreateRefreshToken(ctx context.Context, t *RefreshToken) error {

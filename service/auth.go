@@ -164,22 +164,16 @@ func storeLogin(ctx context.Context, tx *model.Store, family *model.TokenFamily,
 // password are both CodeInvalidCredentials, in the same words after the same time.
 // A banned account with the right password is CodeBanned.
 func (a *Auth) Login(ctx context.Context, username, password string) (*Grant, error) {
-	user, hash, err := a.credentialOf(ctx, foldUsername(username))
+	id, err := a.checkLogin(ctx, username, password)
 	if err != nil {
 		return nil, err
 	}
-	right, err := a.passwords.matches(ctx, password, hash)
-	if err != nil {
-		return nil, err
-	}
-	if !right || user == nil {
-		return nil, model.NewError(model.CodeInvalidCredentials, "the username or the password is wrong")
-	}
-	family, err := a.newFamily(user.ID)
+	family, err := a.newFamily(id)
 	if err != nil {
 		return nil, err
 	}
 	refresh, row := a.newRefresh(family)
+	var user *model.User
 	err = a.store.Tx(ctx, func(tx *model.Store) error {
 		var err error
 		if user, err = tx.LockUser(ctx, family.UserID); err != nil {
@@ -194,6 +188,22 @@ func (a *Auth) Login(ctx context.Context, username, password string) (*Grant, er
 		return nil, fmt.Errorf("login: %w", err)
 	}
 	return a.grant(user, family.ID, refresh)
+}
+
+// checkLogin says whose username and password these are, or CodeInvalidCredentials.
+func (a *Auth) checkLogin(ctx context.Context, username, password string) (model.UserID, error) {
+	user, hash, err := a.credentialOf(ctx, foldUsername(username))
+	if err != nil {
+		return 0, err
+	}
+	right, err := a.passwords.matches(ctx, password, hash)
+	if err != nil {
+		return 0, err
+	}
+	if !right || user == nil {
+		return 0, model.NewError(model.CodeInvalidCredentials, "the username or the password is wrong")
+	}
+	return user.ID, nil
 }
 
 // credentialOf is a user and its hash; nobody has the dummy's.

@@ -62,10 +62,15 @@ func newAccessTokens(secret []byte, ttl time.Duration, now func() time.Time) (*a
 	}, nil
 }
 
-// sign makes the access token of a claim; its end is set, in whole seconds.
+// sign makes the access token of a claim; its end is set, in whole seconds, and not after the one that
+// the claim may have.
 func (t *accessTokens) sign(c Claims) (string, Claims, error) {
 	now := t.now()
-	c.ExpiresAt = now.Add(t.ttl + time.Second - 1).Truncate(time.Second).UTC()
+	end := now.Add(t.ttl + time.Second - 1).Truncate(time.Second).UTC()
+	if c.ExpiresAt.IsZero() || end.Before(c.ExpiresAt) {
+		c.ExpiresAt = end
+	}
+	c.ExpiresAt = c.ExpiresAt.Truncate(time.Second).UTC()
 	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwtClaims{
 		Session: c.FamilyID.String(),
 		Role:    c.Role,
