@@ -57,7 +57,7 @@ func (f *nodeFigures) Collect(to chan<- prometheus.Metric) {
 	}
 	gauge(f.build, 1, version, runtime.Version())
 	gauge(f.node, 1, strconv.FormatInt(int64(s.ids.Node()), 10))
-	gauge(f.draining, truth(s.draining.Load()))
+	gauge(f.draining, truth(s.drain.on.Load()))
 	peers, waiting := 0, 0
 	if s.relay != nil {
 		peers, waiting = s.relay.Peers(), s.relay.Waiting()

@@ -14,7 +14,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"ackbox/api"
@@ -81,7 +80,10 @@ type server struct {
 	admin        *http.Server // nil unless configured
 	listener     net.Listener
 	adminL       net.Listener
-	draining     atomic.Bool
+	drain        drain
+	started      time.Time
+	level        *service.LogLevel
+	series       *service.Series
 	closers      []closer // in order of construction
 }
 
@@ -104,15 +106,18 @@ func storeOptions(c *config.Config, log *slog.Logger) model.Options {
 
 // newServer builds everything. When a part fails, what was built before is ended.
 func newServer(ctx context.Context, c *config.Config) (s *server, err error) {
-	s = &server{config: c, registry: prometheus.NewRegistry()}
+	s = &server{config: c, registry: prometheus.NewRegistry(), started: time.Now()}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.close(context.WithoutCancel(ctx)))
 		}
 	}()
-	if s.log, err = newLog(c.LogLevel); err != nil {
+	var level *slog.LevelVar
+	if s.log, level, err = newLog(c.LogLevel); err != nil {
 		return s, err
 	}
+	s.level = service.NewLogLevel(level, time.Now)
+	s.onClose("log level", func(context.Context) error { s.level.Stop(); return nil })
 	s.jobs = job.NewRunner(s.log, s.registry)
 	s.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for _, build := range []func(context.Context) error{s.openStore, s.openRedis, s.openBlobs, s.buildCore, s.buildJobs, s.buildEdge} {
@@ -123,12 +128,12 @@ func newServer(ctx context.Context, c *config.Config) (s *server, err error) {
 	return s, nil
 }
 
-func newLog(level string) (*slog.Logger, error) {
-	var l slog.Level
+func newLog(level string) (*slog.Logger, *slog.LevelVar, error) {
+	l := new(slog.LevelVar)
 	if err := l.UnmarshalText([]byte(level)); err != nil {
-		return nil, fmt.Errorf("ACKBOX_LOG_LEVEL: %w", err)
+		return nil, nil, fmt.Errorf("ACKBOX_LOG_LEVEL: %w", err)
 	}
-	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: l})), nil
+	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: l})), l, nil
 }
 
 func (s *server) openStore(ctx context.Context) (err error) {
@@ -372,6 +377,7 @@ func (s *server) buildParts(ctx context.Context, audiences *service.Audiences, c
 	s.hub = ws.NewHub(s.config.MaxSockets, silence(s.config.Heartbeat), api.Origins(s.config.AllowedOrigins), s.log)
 	s.onClose("sockets", s.closeSockets)
 	s.registry.MustRegister(newNodeFigures(s))
+	s.series = service.NewSeries(s.writer, s.delivery, clock)
 	metrics := promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{})
 	deps := api.Deps{
 		Auth: s.auth, Users: users, Blocks: conversations, IDs: s.ids, Ready: s.ready,
@@ -380,7 +386,10 @@ func (s *server) buildParts(ctx context.Context, audiences *service.Audiences, c
 		Groups:  service.NewGroups(s.store, s.ids, s.writer, conversations, s.delivery, s.config.MailboxGroupLimit, s.config.GroupMaxMembers, clock),
 		Devices: service.NewDevices(s.store, s.auth, s.delivery, s.presence), Presence: s.presence, Files: s.files, Delivery: s.delivery, Sockets: s.hub, Connects: service.NewGate(s.config.ConnectConcurrency),
 		Log: s.log, AllowedOrigins: s.config.AllowedOrigins, TrustedProxies: s.config.TrustedProxies, Limits: s.limits, Version: version, Registry: s.registry,
-		Traces: service.NewTraces(s.store, s.trace, s.calls, conversations, s.delivery), Audit: s.audit, NodeCalls: s.calls, AdminApart: s.config.AdminAddr != "",
+		Traces: service.NewTraces(s.store, s.trace, s.calls, conversations, s.delivery), Audit: s.audit, NodeCalls: s.calls, AdminApart: s.config.AdminAddr != "", Settings: settingsOf(s.config),
+		Nodes: service.NewNodes(service.NodesOptions{
+			Store: s.store, Calls: s.calls, Delivery: s.delivery, Jobs: s.jobs, Level: s.level, Series: s.series, Version: version, StartedAt: s.started, Drain: s.turn, Draining: s.drain.on.Load, Clock: clock,
+		}),
 	}
 	deps.Statistics = service.NewStatistics(s.store, s.redis, clock)
 	deps.Moderation, deps.Announcements = service.NewModeration(s.store, deps.Groups, deps.Messages, clock), service.NewAnnouncements(s.store, deps.Messages, clock)
@@ -390,6 +399,7 @@ func (s *server) buildParts(ctx context.Context, audiences *service.Audiences, c
 	if s.api, err = api.New(deps); err != nil {
 		return err
 	}
+	deps.Nodes.Answer()
 	if s.config.AdminAddr != "" {
 		s.admin = &http.Server{Handler: adminMux(s.api.AdminHandler(), metrics), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug)}
 	}
@@ -447,6 +457,7 @@ func (s *server) buildJobs(context.Context) error {
 		{Name: "revocations", Every: 5 * time.Second, Run: s.auth.LoadRevoked},
 		{Name: "prune-tokens", Every: 10 * time.Minute, Run: s.auth.PruneTokens},
 		job.PruneMailboxes(s.store, time.Now, s.log),
+		{Name: "figures", Every: service.SeriesStep, Run: s.series.Sample},
 		{Name: "prune-audit", Every: 10 * time.Minute, Run: s.audit.Prune(s.config.AuditRetention)},
 		{Name: "remove-files", Every: 10 * time.Second, Run: s.files.RemoveDue},
 	} {
@@ -493,10 +504,10 @@ func (s *server) ready(ctx context.Context) (list []api.Dependency, ok bool) {
 	database := s.store.Ping(ctx)
 	list = []api.Dependency{state("database", database), state("redis", s.redis.Ping(ctx).Err())}
 	node := api.Dependency{Name: "node", State: api.StateUp}
-	if s.draining.Load() {
+	if s.drain.on.Load() {
 		node.State = api.StateDraining
 	}
-	return append(list, node), database == nil && !s.draining.Load()
+	return append(list, node), database == nil && !s.drain.on.Load()
 }
 
 // run serves until ctx ends or a listener fails, then closes in order.
@@ -525,8 +536,7 @@ func (s *server) run(ctx context.Context) error {
 	case err = <-failed:
 	}
 	s.log.Info("stopping")
-	s.draining.Store(true)
-	s.api.Drain()
+	s.leave()
 	if s.config.DrainDelay > 0 { // the balancer sees /readyz and looks elsewhere
 		<-time.After(s.config.DrainDelay)
 	}
@@ -569,6 +579,6 @@ func (s *server) close(ctx context.Context) error {
 func (s *server) closeSockets(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, socketTime)
 	defer cancel()
-	s.delivery.Drain(min(max(returnSpread, time.Duration(s.hub.Count())*time.Second/returnPace), maxReturnSpread))
+	s.delivery.Drain(s.returnSpread())
 	return s.hub.Close(ctx)
 }

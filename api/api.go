@@ -43,6 +43,7 @@ type Deps struct {
 	Moderation    *service.Moderation
 	Announcements *service.Announcements
 	Statistics    *service.Statistics
+	Nodes         *service.Nodes
 	NodeCalls     *service.NodeCalls
 	Sockets       *ws.Hub
 	Connects      *service.Gate // nil: any number at a time
@@ -56,6 +57,7 @@ type Deps struct {
 	Limits         *service.Limits       // nil: nothing is limited
 	Registry       prometheus.Registerer // nil: requests are not counted
 	Version        string
+	Settings       []AdminSetting
 	AdminApart     bool // operators have a listener of their own, which serves AdminHandler
 }
 
@@ -117,6 +119,7 @@ func New(deps Deps) (*API, error) {
 		a.registerAnnouncements,
 		a.registerStatistics,
 		a.registerAdminSession,
+		a.registerAdminNodes,
 	} {
 		register(a.huma)
 	}
@@ -160,6 +163,9 @@ func (a *API) serving(here func(path string) bool) http.Handler {
 		a.engine.ServeHTTP(w, r)
 	})
 }
+
+// SetDraining makes new sockets go elsewhere, or takes them again.
+func (a *API) SetDraining(draining bool) { a.draining.Store(draining) }
 
 // Drain makes new sockets go elsewhere: the first step of an orderly end.
 func (a *API) Drain() {

@@ -86,6 +86,16 @@ type server struct {
 // newServer starts one; set changes what it is built from.
 func newServer(t *testing.T, set func(*Deps)) *server {
 	t.Helper()
+	return newServerWith(t, func(_ *server, d *Deps) {
+		if set != nil {
+			set(d)
+		}
+	})
+}
+
+// newServerWith is newServer for who needs its store.
+func newServerWith(t *testing.T, set func(*server, *Deps)) *server {
+	t.Helper()
 	s := &server{t: t, blocks: &blockList{}, redis: miniredis.RunT(t), log: &logText{}, ready: &atomic.Pointer[[]Dependency]{}}
 	var err error
 	s.store, err = model.Open(t.Context(), model.Options{SQLitePath: filepath.Join(t.TempDir(), "a.db")})
@@ -114,9 +124,7 @@ func newServer(t *testing.T, set func(*Deps)) *server {
 		Log:     slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "up 1") }),
 	}
-	if set != nil {
-		set(&deps)
-	}
+	set(s, &deps)
 	s.api, err = New(deps)
 	must(t, err)
 	listener := httptest.NewServer(s.api.Handler())

@@ -27,10 +27,10 @@ type Config struct {
 	HTTPAddr       string   `name:"http-addr" env:"ACKBOX_HTTP_ADDR" default:"127.0.0.1:8080" help:"Address of the public listener."`
 	AdminAddr      string   `name:"admin-addr" env:"ACKBOX_ADMIN_ADDR" help:"Address of the admin listener: the admin page and API, metrics and pprof, which are nowhere else then. Empty: they are on the public one, pprof is off."`
 	DataDir        string   `name:"data-dir" env:"ACKBOX_DATA_DIR" default:"data" help:"Folder of the SQLite file and the generated secret."`
-	MySQLDSN       string   `name:"mysql-dsn" env:"ACKBOX_MYSQL_DSN" help:"MySQL, MariaDB or TiDB in go-sql-driver form, e.g. user:pass@tcp(127.0.0.1:3306)/ackbox. Empty: SQLite in the data folder."`
-	RedisURL       []string `name:"redis-url" env:"ACKBOX_REDIS_URL" help:"redis://… or rediss://…, several (comma separated) for a cluster. Empty: an embedded one."`
+	MySQLDSN       string   `name:"mysql-dsn" env:"ACKBOX_MYSQL_DSN" secret:"address" help:"MySQL, MariaDB or TiDB in go-sql-driver form, e.g. user:pass@tcp(127.0.0.1:3306)/ackbox. Empty: SQLite in the data folder."`
+	RedisURL       []string `name:"redis-url" env:"ACKBOX_REDIS_URL" secret:"address" help:"redis://… or rediss://…, several (comma separated) for a cluster. Empty: an embedded one."`
 	RedisSharded   string   `name:"redis-sharded" env:"ACKBOX_REDIS_SHARDED" default:"auto" help:"Sharded Pub/Sub (Redis Cluster 7 or newer) between nodes: on, off, or auto: with several Redis URLs. The same on all nodes."`
-	JWTSecret      string   `name:"jwt-secret" env:"ACKBOX_JWT_SECRET" help:"Secret that signs access tokens, at least 32 bytes. Needed with MySQL or Redis; otherwise made once and kept in the data folder."`
+	JWTSecret      string   `name:"jwt-secret" env:"ACKBOX_JWT_SECRET" secret:"all" help:"Secret that signs access tokens, at least 32 bytes. Needed with MySQL or Redis; otherwise made once and kept in the data folder."`
 	NodeID         int64    `name:"node-id" env:"ACKBOX_NODE_ID" default:"-1" help:"Node id 0 to 1023. -1: lease a free one."`
 	AllowedOrigins []string `name:"allowed-origins" env:"ACKBOX_ALLOWED_ORIGINS" help:"Origins of browsers beside the server's own, e.g. https://app.example.com."`
 	TrustedProxies []string `name:"trusted-proxies" env:"ACKBOX_TRUSTED_PROXIES" help:"Addresses or networks of proxies whose X-Forwarded-For is believed."`
@@ -54,11 +54,11 @@ type Config struct {
 	FileMaxBytes          int64         `name:"file-max-bytes" env:"ACKBOX_FILE_MAX_BYTES" default:"20971520" help:"Largest file that is taken, in bytes."`
 	FileQuotaBytes        int64         `name:"file-quota-bytes" env:"ACKBOX_FILE_QUOTA_BYTES" default:"1073741824" help:"Bytes of one user's files together, each with 4 KiB more; 0: no bound."`
 	FileTypes             []string      `name:"file-types" env:"ACKBOX_FILE_TYPES" help:"Media types of files that are taken. Empty: common ones, and application/octet-stream."`
-	S3Endpoint            string        `name:"s3-endpoint" env:"ACKBOX_S3_ENDPOINT" help:"S3-compatible store for files, e.g. https://s3.example.com. Empty: a folder in the data folder, of this node alone."`
+	S3Endpoint            string        `name:"s3-endpoint" env:"ACKBOX_S3_ENDPOINT" secret:"address" help:"S3-compatible store for files, e.g. https://s3.example.com. Empty: a folder in the data folder, of this node alone."`
 	S3Bucket              string        `name:"s3-bucket" env:"ACKBOX_S3_BUCKET" help:"Its bucket, which exists."`
 	S3Region              string        `name:"s3-region" env:"ACKBOX_S3_REGION" default:"us-east-1" help:"Its region."`
-	S3AccessKey           string        `name:"s3-access-key" env:"ACKBOX_S3_ACCESS_KEY" help:"Its access key."`
-	S3SecretKey           string        `name:"s3-secret-key" env:"ACKBOX_S3_SECRET_KEY" help:"Its secret key."`
+	S3AccessKey           string        `name:"s3-access-key" env:"ACKBOX_S3_ACCESS_KEY" secret:"all" help:"Its access key."`
+	S3SecretKey           string        `name:"s3-secret-key" env:"ACKBOX_S3_SECRET_KEY" secret:"all" help:"Its secret key."`
 	Presence              string        `name:"presence" env:"ACKBOX_PRESENCE" default:"on" help:"on or off: whether people see who is online."`
 	RateLimit             string        `name:"rate-limit" env:"ACKBOX_RATE_LIMIT" default:"on" help:"on or off."`
 	LimitRequest          string        `name:"limit-request" env:"ACKBOX_LIMIT_REQUEST" default:"400/2s" help:"All calls with a token, by user: N/DURATION[,N/DURATION...], or off."`
@@ -82,7 +82,7 @@ type Config struct {
 	TraceRate             int           `name:"trace-rate" env:"ACKBOX_TRACE_RATE" default:"500" help:"Messages a second up to which all are traced; above, a share. 0: no trace."`
 	LogLevel              string        `name:"log-level" env:"ACKBOX_LOG_LEVEL" default:"info" help:"debug, info, warn or error."`
 	AdminUsername         string        `name:"admin-username" env:"ACKBOX_ADMIN_USERNAME" help:"First admin account, made at start when it does not exist."`
-	AdminPassword         string        `name:"admin-password" env:"ACKBOX_ADMIN_PASSWORD" help:"Its password, 10 to 128 characters."`
+	AdminPassword         string        `name:"admin-password" env:"ACKBOX_ADMIN_PASSWORD" secret:"all" help:"Its password, 10 to 128 characters."`
 }
 
 // Sharded says whether the relay uses sharded Pub/Sub.

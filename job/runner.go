@@ -6,11 +6,17 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/robfig/cron/v3"
+
+	"ackbox/model"
+	"ackbox/service"
 )
 
 // Job is something that is done again and again. Its ctx ends at shutdown; an error
@@ -43,7 +49,30 @@ type scheduled struct {
 	Job
 	running chan struct{} // holds one while it runs
 	asked   chan struct{} // holds one while a run beside the ticks waits to begin
+
+	mu    sync.Mutex
+	state service.JobState
 }
+
+// begun and ended keep what operators see.
+func (s *scheduled) begun(at time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.state.Running, s.state.LastRunAt = true, model.MillisOf(at)
+}
+
+func (s *scheduled) ended(took time.Duration, outcome, problem string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.state.Running, s.state.LastDuration, s.state.LastOutcome, s.state.LastError = false, took, outcome, problem
+	s.state.Runs++
+	if outcome != "ok" {
+		s.state.Failures++
+	}
+}
+
+// maxJobError bounds what is kept of a job's error, in bytes.
+const maxJobError = 500
 
 // NewRunner makes a runner; its figures go to the registry.
 func NewRunner(log *slog.Logger, registry prometheus.Registerer) *Runner {
@@ -64,7 +93,7 @@ func NewRunner(log *slog.Logger, registry prometheus.Registerer) *Runner {
 // Add schedules a job. Skipping stands outside of the recovery: inside of it a panic would
 // leave the job marked as running for ever.
 func (r *Runner) Add(j Job) {
-	s := &scheduled{Job: j, running: make(chan struct{}, 1), asked: make(chan struct{}, 1)}
+	s := &scheduled{Job: j, running: make(chan struct{}, 1), asked: make(chan struct{}, 1), state: service.JobState{Name: j.Name, Every: j.Every}}
 	r.mu.Lock()
 	r.jobs[j.Name] = s
 	r.mu.Unlock()
@@ -82,7 +111,7 @@ func (r *Runner) Add(j Job) {
 			return
 		}
 		defer func() { <-s.running }()
-		r.once(j)
+		r.once(s)
 	}))
 }
 
@@ -108,27 +137,56 @@ func (r *Runner) Soon(name string) {
 		}
 		defer func() { <-s.running }()
 		<-s.asked
-		r.once(s.Job)
+		r.once(s)
 	})
 }
 
-func (r *Runner) once(j Job) {
-	start := time.Now()
-	outcome := "ok"
+func (r *Runner) once(s *scheduled) {
+	j, start := s.Job, time.Now()
+	outcome, problem := "ok", ""
+	s.begun(start)
 	defer func() {
 		if cause := recover(); cause != nil {
-			outcome = "panic"
+			outcome, problem = "panic", cutError(fmt.Sprint(cause))
 			r.log.Error("job panicked", "job", j.Name, "error", fmt.Sprint(cause))
 		}
 		r.runs.WithLabelValues(j.Name, outcome).Inc()
 		r.took.WithLabelValues(j.Name).Observe(time.Since(start).Seconds())
+		s.ended(time.Since(start), outcome, problem)
 	}()
 	if err := j.Run(r.ctx); err != nil && r.ctx.Err() == nil {
-		outcome = "error"
+		outcome, problem = "error", cutError(err.Error())
 		r.log.Warn("job failed", "job", j.Name, "error", err)
 		return
 	}
 	r.done.WithLabelValues(j.Name).SetToCurrentTime()
+}
+
+func cutError(text string) string {
+	return strings.ToValidUTF8(text[:min(len(text), maxJobError)], "")
+}
+
+// States are the jobs and how their last runs went, by name.
+func (r *Runner) States() []service.JobState {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	list := make([]service.JobState, 0, len(r.jobs))
+	for _, name := range slices.Sorted(maps.Keys(r.jobs)) {
+		s := r.jobs[name]
+		s.mu.Lock()
+		list = append(list, s.state)
+		s.mu.Unlock()
+	}
+	return list
+}
+
+// RunNow is Soon, and says whether there is such a job.
+func (r *Runner) RunNow(name string) bool {
+	r.mu.Lock()
+	known := r.jobs[name] != nil
+	r.mu.Unlock()
+	r.Soon(name)
+	return known
 }
 
 // Start begins to tick.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"sync/atomic"
@@ -189,5 +190,47 @@ func TestSoon(t *testing.T) {
 		r.Soon("sweep")
 		synctest.Wait()
 		equal(t, "runs after Stop", runs.Load(), 2)
+	})
+}
+
+// TestStates: operators see how each job's last run went, and can begin another.
+func TestStates(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, _ := newRunner(t)
+		var problem error
+		release := make(chan struct{})
+		r.Add(Job{Name: "b", Every: time.Hour, Run: func(context.Context) error {
+			<-release
+			if problem == nil {
+				panic("what")
+			}
+			return problem
+		}})
+		r.Add(Job{Name: "a", Every: time.Minute, Run: func(context.Context) error { return nil }})
+		look := func() string {
+			var text strings.Builder
+			for _, s := range r.States() {
+				fmt.Fprintf(&text, "%s %v running=%t %q %.8q runs=%d failures=%d took=%v at=%t;", s.Name, s.Every, s.Running, s.LastOutcome, s.LastError, s.Runs, s.Failures, s.LastDuration, s.LastRunAt != 0)
+			}
+			return text.String()
+		}
+		const unrun = `a 1m0s running=false "" "" runs=0 failures=0 took=0s at=false;`
+		equal(t, "before", look(), unrun+`b 1h0m0s running=false "" "" runs=0 failures=0 took=0s at=false;`)
+		equal(t, "a job that is not there", r.RunNow("c"), false)
+		equal(t, "a job", r.RunNow("b"), true)
+		synctest.Wait()
+		equal(t, "while it runs", look(), unrun+`b 1h0m0s running=true "" "" runs=0 failures=0 took=0s at=true;`)
+		pass(time.Second)
+		release <- struct{}{}
+		synctest.Wait()
+		equal(t, "after a panic", look(), unrun+`b 1h0m0s running=false "panic" "what" runs=1 failures=1 took=1s at=true;`)
+		problem = errors.New(strings.Repeat("é", 2*maxJobError))
+		r.RunNow("b")
+		release <- struct{}{}
+		r.RunNow("a")
+		synctest.Wait()
+		equal(t, "after an error", look(), `a 1m0s running=false "ok" "" runs=1 failures=0 took=0s at=true;b 1h0m0s running=false "error" "éééééééé" runs=2 failures=2 took=0s at=true;`)
+		equal(t, "what is kept of an error", len(r.States()[1].LastError) <= maxJobError, true)
+		r.Stop()
 	})
 }

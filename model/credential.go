@@ -42,3 +42,11 @@ func (s *Store) CredentialOf(ctx context.Context, id UserID) (*Credential, error
 	}
 	return &c, nil
 }
+
+// SetCredential replaces an account's credential.
+func (s *Store) SetCredential(ctx context.Context, c *Credential) error {
+	if err := s.write(ctx).Save(c).Error; err != nil {
+		return fmt.Errorf("set credential: %w", err)
+	}
+	return nil
+}

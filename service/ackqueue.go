@@ -80,14 +80,14 @@ func (q *AckQueue) Add(s *Session, seq int64, attempt int, message []byte, now t
 }
 
 func (q *AckQueue) add(key pushKey, attempt int, message []byte, now time.Time) (evicted *Session) {
-	if q.lru.Len() >= q.size && !q.lru.Contains(key) {
+	old, there := q.lru.Peek(key)
+	if there {
+		q.attempts[attemptIndex(old.attempt)]--
+	} else if q.lru.Len() >= q.size {
 		if oldest, p, ok := q.lru.RemoveOldest(); ok {
 			evicted = oldest.session
 			q.forgotten(oldest, p)
 		}
-	}
-	if p, again := q.lru.Peek(key); again { // its place is taken, and nobody is told
-		q.attempts[attemptIndex(p.attempt)]--
 	}
 	q.attempts[attemptIndex(attempt)]++
 	q.lru.Add(key, &pushed{message: message, attempt: attempt, first: now, last: now})
@@ -144,13 +144,6 @@ func (q *AckQueue) take(s *Session, seq int64) *pushed {
 }
 
 func attemptIndex(attempt int) int { return min(max(attempt, 1), maxAttempts) - 1 }
-
-// ByAttempt is how many entries have been pushed once, twice and so on; the last counts those above too.
-func (q *AckQueue) ByAttempt() []int64 {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return slices.Clone(q.attempts[:])
-}
 
 // push is when an entry was first pushed, and how often so far.
 func (q *AckQueue) push(s *Session, seq int64) (first time.Time, attempt int, ok bool) {
@@ -217,4 +210,33 @@ func (q *AckQueue) Len() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.lru.Len()
+}
+
+// attemptsOf is how often an entry was pushed; 0 when it is not there.
+func (q *AckQueue) attemptsOf(s *Session, seq int64) int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if p, there := q.lru.Peek(pushKey{s, 0, seq}); there {
+		return p.attempt
+	}
+	return 0
+}
+
+// AckQueueView is what an ack queue holds.
+type AckQueueView struct {
+	Entries        int
+	Capacity       int
+	OldestPushedAt model.Millis // of the entry that is due next, when it was first pushed; 0: there is none
+	ByAttempt      []int64      // entries that were pushed once, twice …; beyond ten times, the last
+}
+
+// View is what the queue holds now, in constant time.
+func (q *AckQueue) View() AckQueueView {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	v := AckQueueView{Entries: q.lru.Len(), Capacity: q.size, ByAttempt: slices.Clone(q.attempts[:])}
+	if _, p, there := q.lru.GetOldest(); there {
+		v.OldestPushedAt = model.MillisOf(p.first)
+	}
+	return v
 }

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"ackbox/model"
 )
 
 // modelPush is an entry of the plain list that AckQueue is compared with: the first
@@ -96,12 +98,17 @@ func ackQueueAgainstAList(t *rapid.T) {
 			if queue.Len() != len(list) || queue.Len() > size {
 				t.Fatalf("%d entries, want %d, at most %d", queue.Len(), len(list), size)
 			}
-			want := make([]int64, maxAttempts)
+			view, attempts := queue.View(), make([]int64, maxAttempts)
 			for _, p := range list {
-				want[min(p.attempt, maxAttempts)-1]++
+				attempts[min(p.attempt, maxAttempts)-1]++
 			}
-			if got := queue.ByAttempt(); !slices.Equal(got, want) {
-				t.Fatalf("by attempt %v, want %v", got, want)
+			if !slices.Equal(view.ByAttempt, attempts) || view.Entries != len(list) || view.Capacity != size {
+				t.Fatalf("the view %+v of %v", view, attempts)
+			}
+			if len(list) > 0 {
+				if got := queue.attemptsOf(list[0].session, list[0].seq); got != list[0].attempt || view.OldestPushedAt != model.MillisOf(list[0].first) {
+					t.Fatalf("the oldest was pushed %d times since %v, want %+v", got, view.OldestPushedAt, list[0])
+				}
 			}
 		},
 	})

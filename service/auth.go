@@ -164,7 +164,7 @@ func storeLogin(ctx context.Context, tx *model.Store, family *model.TokenFamily,
 // password are both CodeInvalidCredentials, in the same words after the same time.
 // A banned account with the right password is CodeBanned.
 func (a *Auth) Login(ctx context.Context, username, password string) (*Grant, error) {
-	id, err := a.checkLogin(ctx, username, password)
+	id, hash, err := a.checkLogin(ctx, username, password)
 	if err != nil {
 		return nil, err
 	}
@@ -176,7 +176,7 @@ func (a *Auth) Login(ctx context.Context, username, password string) (*Grant, er
 	var user *model.User
 	err = a.store.Tx(ctx, func(tx *model.Store) error {
 		var err error
-		if user, err = tx.LockUser(ctx, family.UserID); err != nil {
+		if user, err = lockLogin(ctx, tx, id, hash); err != nil {
 			return err
 		}
 		if user.Banned() {
@@ -190,20 +190,40 @@ func (a *Auth) Login(ctx context.Context, username, password string) (*Grant, er
 	return a.grant(user, family.ID, refresh)
 }
 
-// checkLogin says whose username and password these are, or CodeInvalidCredentials.
-func (a *Auth) checkLogin(ctx context.Context, username, password string) (model.UserID, error) {
+// checkLogin says whose username and password these are, and by which hash, or CodeInvalidCredentials.
+func (a *Auth) checkLogin(ctx context.Context, username, password string) (id model.UserID, hash string, err error) {
 	user, hash, err := a.credentialOf(ctx, foldUsername(username))
 	if err != nil {
-		return 0, err
+		return 0, "", err
 	}
 	right, err := a.passwords.matches(ctx, password, hash)
 	if err != nil {
-		return 0, err
+		return 0, "", err
 	}
 	if !right || user == nil {
-		return 0, model.NewError(model.CodeInvalidCredentials, "the username or the password is wrong")
+		return 0, "", errCredentials()
 	}
-	return user.ID, nil
+	return user.ID, hash, nil
+}
+
+func errCredentials() error {
+	return model.NewError(model.CodeInvalidCredentials, "the username or the password is wrong")
+}
+
+// lockLogin takes turns with a ban and a new password: a login by an old one is not stored after it.
+func lockLogin(ctx context.Context, tx *model.Store, id model.UserID, hash string) (*model.User, error) {
+	user, err := tx.LockUser(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	credential, err := tx.CredentialOf(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if credential.Hash != hash {
+		return nil, errCredentials()
+	}
+	return user, nil
 }
 
 // credentialOf is a user and its hash; nobody has the dummy's.

@@ -456,7 +456,7 @@ func TestAnotherNodeLearnsOfRevocations(t *testing.T) {
 		family := a.claims(ada).FamilyID
 		ok(t, b.auth.LoadRevoked(t.Context()))
 		ok(t, a.auth.Logout(t.Context(), a.claims(ada), ada.RefreshToken))
-		ok(t, a.users.Ban(t.Context(), bob.User.ID))
+		ok(t, a.users.Ban(t.Context(), 0, bob.User.ID))
 		b.claims(ada) // it has not heard yet
 
 		ok(t, b.auth.LoadRevoked(t.Context()))

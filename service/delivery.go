@@ -267,6 +267,9 @@ func (d *Delivery) Committed(batch []Committed) {
 		s.uncork()
 		s.mu.Unlock()
 	}
+	if len(corked) > 0 {
+		metrics.pushDelay.Observe(max(0, d.clock().Sub(batch[0].Message.CreatedAt.Time()).Seconds()))
+	}
 	d.relay.Entries(batch)
 }
 
@@ -393,6 +396,9 @@ func (d *Delivery) Drain(over time.Duration) {
 	d.stopping.Store(true)
 	d.closeAll(CloseRestart, "the node is restarting", over)
 }
+
+// Undrain takes sessions again: the node stays.
+func (d *Delivery) Undrain() { d.stopping.Store(false) }
 
 // closeAll says bye to every session, spreading the clients' return, and closes with a code.
 func (d *Delivery) closeAll(code int, reason string, over time.Duration) {

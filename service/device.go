@@ -23,6 +23,7 @@ func NewDevices(store *model.Store, auth *Auth, delivery *Delivery, presence *Pr
 // DeviceState is a device, how much waits for it, and whether it is connected.
 type DeviceState struct {
 	model.Device
+	Head    int64 // of the mailbox
 	Pending int64
 	Online  bool
 }
@@ -46,7 +47,7 @@ func (d *Devices) List(ctx context.Context, user model.UserID) ([]DeviceState, e
 	}
 	list := make([]DeviceState, len(devices))
 	for i, device := range devices {
-		list[i] = DeviceState{Device: device, Pending: max(0, head.Head-max(device.Acked, head.Floor-1)), Online: online[device.DeviceID]}
+		list[i] = DeviceState{Device: device, Head: head.Head, Pending: max(0, head.Head-max(device.Acked, head.Floor-1)), Online: online[device.DeviceID]}
 	}
 	return list, nil
 }

@@ -17,6 +17,7 @@ type metricSet struct {
 	pushes, retries, evictions, repairs, receipts      prometheus.Counter
 	acks                                               prometheus.Counter
 	ackLatency                                         prometheus.Histogram
+	pushDelay                                          prometheus.Histogram
 	closes                                             *prometheus.CounterVec
 	redisErrors, relayDropped, relayPublished          prometheus.Counter
 	rateLimited                                        *prometheus.CounterVec
@@ -49,6 +50,7 @@ func newMetricSet() *metricSet {
 		repairs:         counter("sweep_repairs_total", "Sessions that the integrity sweep found behind their mailbox."),
 		receipts:        counter("receipts_total", "Receipts made."),
 		acks:            counter("acks_total", "Acks committed."),
+		pushDelay:       histogram("send_push_seconds", "From when a batch of sends began to be written until its pushes were handed to the sockets of this node; of the batches that had any.", seconds),
 		ackLatency:      histogram("ack_latency_seconds", "From the first push of an entry to its ack.", prometheus.ExponentialBuckets(0.001, 2, 18)),
 		closes:          prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "ackbox", Name: "socket_closes_total", Help: "Sockets closed by the server, by close code."}, []string{"code"}),
 		redisErrors:     counter("redis_errors_total", "Round trips to Redis that failed; the product goes on without."),
@@ -66,7 +68,7 @@ func newMetricSet() *metricSet {
 func RegisterMetrics(registry prometheus.Registerer, writer *Writer, delivery *Delivery) {
 	m := metrics
 	registry.MustRegister(m.sends, m.duplicates, m.sendErrors, m.batchSize, m.commitSeconds, m.ackBatchSize, m.ackSeconds, m.pushes, m.retries, m.evictions,
-		m.repairs, m.receipts, m.acks, m.ackLatency, m.closes, m.redisErrors, m.relayDropped, m.relayPublished, m.rateLimited, m.connectsRefused, m.fileSeconds, m.fileErrors, m.fileBytes)
+		m.repairs, m.receipts, m.acks, m.ackLatency, m.pushDelay, m.closes, m.redisErrors, m.relayDropped, m.relayPublished, m.rateLimited, m.connectsRefused, m.fileSeconds, m.fileErrors, m.fileBytes)
 	gauge := func(name, help string, labels prometheus.Labels, read func() float64) {
 		registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "ackbox", Name: name, Help: help, ConstLabels: labels}, read))
 	}

@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"ackbox/model"
-
-	dto "github.com/prometheus/client_model/go"
 )
 
 // Bounds of looking for who is stuck.
@@ -178,9 +176,9 @@ func (t *Traces) answerStuck(_ context.Context, payload json.RawMessage) (any, e
 		asked[key] = true
 	}
 	d := t.delivery
-	a := stuckAnswer{ByAttempt: d.queue.ByAttempt(), Evictions: int64(figureOf(metrics.evictions)), Closes: map[int]int64{}}
+	a := stuckAnswer{ByAttempt: d.queue.View().ByAttempt, Evictions: valueOf(metrics.evictions), Closes: map[int]int64{}}
 	for _, code := range []int{CloseUnacked, CloseSlow} {
-		a.Closes[code] = int64(figureOf(metrics.closes.WithLabelValues(closeLabel(code))))
+		a.Closes[code] = valueOf(metrics.closes.WithLabelValues(closeLabel(code)))
 	}
 	var named, worst []stuckSession
 	order := func(x, y stuckSession) int {
@@ -215,13 +213,4 @@ func (t *Traces) answerStuck(_ context.Context, payload json.RawMessage) (any, e
 	slices.SortFunc(worst, order)
 	a.Sessions = append(named, worst[:min(len(worst), q.Limit)]...)
 	return a, nil
-}
-
-// figureOf reads a counter.
-func figureOf(c interface{ Write(m *dto.Metric) error }) float64 {
-	var m dto.Metric
-	if err := c.Write(&m); err != nil {
-		return 0
-	}
-	return m.GetCounter().GetValue()
 }

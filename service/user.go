@@ -105,38 +105,6 @@ func (s *Users) Blocked(ctx context.Context, me, after model.UserID, limit int) 
 	return list, more, nil
 }
 
-// Ban shuts an account out: its sessions end, its sockets close, it cannot log in.
-// Repeating it changes nothing. An admin cannot be banned: CodeForbidden.
-func (s *Users) Ban(ctx context.Context, id model.UserID) error {
-	var ended []model.FamilyID
-	err := s.store.Tx(ctx, func(tx *model.Store) error {
-		user, err := tx.LockUser(ctx, id)
-		if err != nil {
-			return err
-		}
-		if user.Role == model.RoleAdmin {
-			return model.NewError(model.CodeForbidden, "an admin cannot be banned")
-		}
-		now := model.MillisOf(s.auth.now())
-		if !user.Banned() {
-			if err := tx.SetBanned(ctx, id, now); err != nil {
-				return err
-			}
-		}
-		// The families carry the ban to the other nodes, which read what has ended.
-		ended, err = tx.RevokeFamiliesOf(ctx, id, now)
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("ban: %w", err)
-	}
-	for _, family := range ended {
-		s.auth.Revoked(family)
-	}
-	s.auth.banned(ctx, id)
-	return nil
-}
-
 // Unban lets an account log in again; its old sessions stay ended.
 func (s *Users) Unban(ctx context.Context, id model.UserID) error {
 	err := s.store.Tx(ctx, func(tx *model.Store) error {

@@ -13,8 +13,8 @@ func TestBan(t *testing.T) {
 		bob := a.register("bob")
 		second, err := a.auth.Login(t.Context(), "bob", password)
 		ok(t, err)
-		ok(t, a.users.Ban(t.Context(), bob.User.ID))
-		ok(t, a.users.Ban(t.Context(), bob.User.ID))
+		ok(t, a.users.Ban(t.Context(), 0, bob.User.ID))
+		ok(t, a.users.Ban(t.Context(), 0, bob.User.ID))
 		for _, g := range []*service.Grant{bob, second} {
 			_, err = a.auth.VerifyAccess(g.AccessToken)
 			wantCode(t, err, model.CodeBanned)
@@ -33,7 +33,7 @@ func TestBan(t *testing.T) {
 		again, err := a.auth.Login(t.Context(), "bob", password)
 		ok(t, err)
 		a.claims(again)
-		wantCode(t, a.users.Ban(t.Context(), 404), model.CodeNotFound)
+		wantCode(t, a.users.Ban(t.Context(), 0, 404), model.CodeNotFound)
 		wantCode(t, a.users.Unban(t.Context(), 404), model.CodeNotFound)
 	})
 }
@@ -47,7 +47,7 @@ func TestLoginsThatRaceABan(t *testing.T) {
 			errs := race(9, func() error {
 				if len(grants) == 0 { // one of them bans; which one does not matter
 					grants <- bob
-					return a.users.Ban(t.Context(), bob.User.ID)
+					return a.users.Ban(t.Context(), 0, bob.User.ID)
 				}
 				g, err := a.auth.Login(t.Context(), bob.User.Username, password)
 				if err == nil {
@@ -83,7 +83,7 @@ func TestEnsureAdmin(t *testing.T) {
 		if a.claims(root).Role != model.RoleAdmin {
 			t.Errorf("role %q", a.claims(root).Role)
 		}
-		wantCode(t, a.users.Ban(t.Context(), root.User.ID), model.CodeForbidden)
+		wantCode(t, a.users.Ban(t.Context(), 0, root.User.ID), model.CodeForbidden)
 
 		ada := a.register("ada")
 		if err := a.users.EnsureAdmin(t.Context(), "ada", "another password"); err == nil {

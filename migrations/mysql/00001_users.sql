@@ -9,5 +9,8 @@ CREATE TABLE IF NOT EXISTS users (
     created_at   BIGINT NOT NULL DEFAULT 0,
     direct_messages VARCHAR(16) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT '',
     PRIMARY KEY (id),
-    UNIQUE KEY uq_users_username (username)
+    UNIQUE KEY uq_users_username (username),
+    KEY ix_users_role (role, id),
+    KEY ix_users_created (created_at, id),
+    KEY ix_users_banned (banned_at)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;

@@ -10,3 +10,6 @@ CREATE TABLE IF NOT EXISTS users (
     direct_messages TEXT NOT NULL DEFAULT ''
 );
 CREATE UNIQUE INDEX IF NOT EXISTS uq_users_username ON users (username);
+CREATE INDEX IF NOT EXISTS ix_users_role ON users (role, id);
+CREATE INDEX IF NOT EXISTS ix_users_created ON users (created_at, id);
+CREATE INDEX IF NOT EXISTS ix_users_banned ON users (banned_at);
