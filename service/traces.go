@@ -306,7 +306,7 @@ func (t *Traces) askNodes(ctx context.Context, mt *MessageTrace) error {
 	if err != nil {
 		return err
 	}
-	mt.Missing, mt.Sampled, mt.Complete = missing, len(answers) > 0, true
+	mt.Sampled, mt.Complete = len(answers) > 0, true
 	var have []model.NodeID
 	for _, a := range answers {
 		f := a.Value
@@ -320,39 +320,37 @@ func (t *Traces) askNodes(ctx context.Context, mt *MessageTrace) error {
 			}
 		}
 	}
-	gone, err := t.gone(ctx, m, have, answers)
-	if err != nil {
+	if mt.Missing, err = t.absent(ctx, m, have, missing); err != nil {
 		return err
 	}
-	mt.Missing = append(mt.Missing, gone...)
-	slices.Sort(mt.Missing)
-	mt.Missing = slices.Compact(mt.Missing)
 	slices.SortStableFunc(mt.Events, func(a, b TracedEvent) int {
 		return cmp.Or(cmp.Compare(a.At, b.At), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Node, b.Node))
 	})
 	return nil
 }
 
-// gone are nodes that may have seen the message and whose trace nobody has: the one that accepted it, and those whose lease ended
-// without a farewell after it was made. A node that comes back with its data folder brings its trace, under whatever id.
-func (t *Traces) gone(ctx context.Context, m *model.Message, have []model.NodeID, answers []Told[trace.Found]) (list []model.NodeID, err error) {
-	live := map[model.NodeID]bool{}
-	for _, a := range answers {
-		live[a.Node] = true
-	}
-	if maker := model.MadeBy(m.ID); !slices.Contains(have, maker) {
-		list = append(list, maker)
-	}
+// absent are nodes that may have seen the message and whose trace nobody has: those that did not answer, the one that accepted it, and
+// those whose lease ended without a farewell after it was made. A node that is started again with its data folder brings its
+// trace, under whatever id; have are the nodes whose traces are there.
+func (t *Traces) absent(ctx context.Context, m *model.Message, have, silent []model.NodeID) (list []model.NodeID, err error) {
 	nodes, err := t.store.Nodes(ctx)
 	if err != nil {
 		return nil, err
 	}
+	if maker := model.MadeBy(m.ID); !slices.Contains(have, maker) {
+		list = append(list, maker)
+	}
 	for _, n := range nodes {
-		if !live[n.ID] && n.ExpiresAt >= m.CreatedAt && !slices.Contains(have, n.ID) {
+		here := slices.Contains(have, n.ID)
+		if here && n.StartedAt > m.CreatedAt { // it was another process
+			here = !slices.Contains(silent, n.ID)
+		}
+		if !here && (slices.Contains(silent, n.ID) || n.ExpiresAt >= m.CreatedAt && n.ExpiresAt < model.MillisOf(t.delivery.clock())) {
 			list = append(list, n.ID)
 		}
 	}
-	return list, nil
+	slices.Sort(list)
+	return slices.Compact(list), nil
 }
 
 // conclude reads times and states out of the events.
