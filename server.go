@@ -84,6 +84,7 @@ type server struct {
 	started      time.Time
 	level        *service.LogLevel
 	series       *service.Series
+	tracing      *tracing // nil: off
 	closers      []closer // in order of construction
 }
 
@@ -120,7 +121,7 @@ func newServer(ctx context.Context, c *config.Config) (s *server, err error) {
 	s.onClose("log level", func(context.Context) error { s.level.Stop(); return nil })
 	s.jobs = job.NewRunner(s.log, s.registry)
 	s.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	for _, build := range []func(context.Context) error{s.openStore, s.openRedis, s.openBlobs, s.buildCore, s.buildJobs, s.buildEdge} {
+	for _, build := range []func(context.Context) error{s.openTracing, s.openStore, s.openRedis, s.openBlobs, s.buildCore, s.buildJobs, s.buildEdge} {
 		if err := build(ctx); err != nil {
 			return s, err
 		}
@@ -137,7 +138,11 @@ func newLog(level string) (*slog.Logger, *slog.LevelVar, error) {
 }
 
 func (s *server) openStore(ctx context.Context) (err error) {
-	if s.store, err = model.Open(ctx, storeOptions(s.config, s.log)); err != nil {
+	options := storeOptions(s.config, s.log)
+	if s.tracing != nil {
+		options.OpenDB = s.tracing.openDB
+	}
+	if s.store, err = model.Open(ctx, options); err != nil {
 		return err
 	}
 	s.onClose("store", func(context.Context) error { return s.store.Close() })
@@ -192,6 +197,9 @@ func (s *server) openRedis(ctx context.Context) error {
 		}
 	}
 	s.onClose("redis", func(context.Context) error { return s.redis.Close() })
+	if s.tracing != nil {
+		return s.tracing.client(s.redis)
+	}
 	return nil
 }
 
@@ -287,6 +295,9 @@ func (s *server) buildCore(ctx context.Context) (err error) {
 		return err
 	}
 	s.onClose("delivery", func(context.Context) error { s.delivery.Stop(); return nil })
+	if s.tracing != nil {
+		s.delivery.SpannedBy(s.tracing.spans) // before the relay, which may hear of a sampled message at once
+	}
 	audiences, err := service.NewAudiences(s.store)
 	if err != nil {
 		return err
@@ -334,6 +345,9 @@ func (s *server) buildCore(ctx context.Context) (err error) {
 	s.writer = service.NewWriter(s.store, s.ids, audiences, clock, s.log, s.delivery.Committed)
 	s.writer.TracedBy(s.trace)
 	s.onClose("writer", s.writer.Stop)
+	if s.tracing != nil {
+		s.writer.SpannedBy(s.tracing.spans)
+	}
 	s.window = service.NewWindow(s.redis, s.installation, c.IdempotencyWindow)
 	s.window.SharedWhen(func() bool { return s.relay != nil && s.relay.HasPeers() })
 	if s.limits, err = newLimits(c, s.redis, s.installation); err != nil {
@@ -378,14 +392,14 @@ func (s *server) buildParts(ctx context.Context, audiences *service.Audiences, c
 	s.onClose("sockets", s.closeSockets)
 	s.registry.MustRegister(newNodeFigures(s))
 	s.series = service.NewSeries(s.writer, s.delivery, clock)
-	metrics := promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{})
+	metrics := promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{EnableOpenMetrics: s.tracing != nil}) // which has exemplars
 	deps := api.Deps{
 		Auth: s.auth, Users: users, Blocks: conversations, IDs: s.ids, Ready: s.ready,
 		Messages:  service.NewMessages(s.store, s.ids, s.window, s.writer, audiences, conversations, s.config.RecallWindow, clock).LimitedBy(s.limits),
 		Mailboxes: service.NewMailboxes(s.store, s.acker, clock), Conversations: conversations,
 		Groups:  service.NewGroups(s.store, s.ids, s.writer, conversations, s.delivery, s.config.MailboxGroupLimit, s.config.GroupMaxMembers, clock),
 		Devices: service.NewDevices(s.store, s.auth, s.delivery, s.presence), Presence: s.presence, Files: s.files, Delivery: s.delivery, Sockets: s.hub, Connects: service.NewGate(s.config.ConnectConcurrency),
-		Log: s.log, AllowedOrigins: s.config.AllowedOrigins, TrustedProxies: s.config.TrustedProxies, Limits: s.limits, Version: version, Registry: s.registry,
+		Log: s.log, AllowedOrigins: s.config.AllowedOrigins, TrustedProxies: s.config.TrustedProxies, Limits: s.limits, Version: version, Registry: s.registry, Tracer: s.tracing.tracer(),
 		Traces: service.NewTraces(s.store, s.trace, s.calls, conversations, s.delivery), Audit: s.audit, NodeCalls: s.calls, AdminApart: s.config.AdminAddr != "", Settings: settingsOf(s.config),
 		Nodes: service.NewNodes(service.NodesOptions{
 			Store: s.store, Calls: s.calls, Delivery: s.delivery, Jobs: s.jobs, Level: s.level, Series: s.series, Version: version, StartedAt: s.started, Drain: s.turn, Draining: s.drain.on.Load, Clock: clock,

@@ -14,6 +14,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humagin"
 	"github.com/gin-gonic/gin"
 	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/trace"
 
 	"ackbox/service"
 	"ackbox/ws"
@@ -56,6 +57,7 @@ type Deps struct {
 	TrustedProxies []string              // whose X-Forwarded-For is believed
 	Limits         *service.Limits       // nil: nothing is limited
 	Registry       prometheus.Registerer // nil: requests are not counted
+	Tracer         trace.Tracer          // nil: no spans. Needs Registry
 	Version        string
 	Settings       []AdminSetting
 	AdminApart     bool // operators have a listener of their own, which serves AdminHandler
@@ -78,6 +80,9 @@ func New(deps Deps) (*API, error) {
 	if deps.Auth == nil || deps.Users == nil || deps.Blocks == nil || deps.IDs == nil || deps.Ready == nil || deps.Log == nil {
 		return nil, fmt.Errorf("api: Auth, Users, Blocks, IDs, Ready and Log are needed")
 	}
+	if deps.Tracer != nil && deps.Registry == nil {
+		return nil, fmt.Errorf("api: Tracer needs Registry")
+	}
 	a := &API{deps: deps, engine: gin.New(), origins: originSet(deps.AllowedOrigins), log: deps.Log, request: newRequestNames()}
 	a.engine.HandleMethodNotAllowed = true
 	a.engine.RedirectTrailingSlash = false                 // a redirect is no answer to a POST
@@ -89,7 +94,11 @@ func New(deps Deps) (*API, error) {
 		a.figures = newRequestFigures(deps.Registry)
 		a.engine.Use(a.counted)
 	}
-	a.engine.Use(a.named, a.logged, a.recovered, a.guarded, a.placed, a.crossOrigin)
+	a.engine.Use(a.named)
+	if deps.Tracer != nil {
+		a.engine.Use(a.traced)
+	}
+	a.engine.Use(a.logged, a.recovered, a.guarded, a.placed, a.crossOrigin)
 	a.engine.NoRoute(a.noRoute)
 	a.engine.NoMethod(a.noMethod)
 

@@ -62,6 +62,14 @@ func (f *requestFigures) known(routes gin.RoutesInfo) {
 	}
 }
 
+// routeOf is a route as the API's description writes it.
+func (f *requestFigures) routeOf(method, path string) string {
+	if r := f.routes[routeKey{method, path}]; r != nil {
+		return r.route
+	}
+	return path
+}
+
 // counted is the outermost middleware.
 func (a *API) counted(c *gin.Context) {
 	start := time.Now()
@@ -72,7 +80,11 @@ func (a *API) counted(c *gin.Context) {
 	}
 	figures := r.of(c.Writer.Status(), a.figures)
 	figures.requests.Inc()
-	figures.took.Observe(time.Since(start).Seconds())
+	if a.deps.Tracer == nil {
+		figures.took.Observe(time.Since(start).Seconds())
+		return
+	}
+	observeRequest(figures.took, time.Since(start).Seconds(), c)
 }
 
 func (r *routeFigures) of(status int, f *requestFigures) *statusFigures {

@@ -48,6 +48,8 @@ type Options struct {
 	SQLitePath string
 	MaxConns   int // pool size on MySQL; 0 means 32. The hot transactions have pipelineConns more
 	Log        *slog.Logger
+	// OpenDB makes a pool of a connector; nil: database/sql's own. For spans of statements.
+	OpenDB func(driver.Connector) *sql.DB
 }
 
 // Store is the database. Its methods are the only SQL of the program. A Store
@@ -74,6 +76,9 @@ var ErrCommitUnknown = errors.New("the outcome of COMMIT is unknown")
 func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.OpenDB == nil {
+		o.OpenDB = sql.OpenDB
 	}
 	if o.MySQLDSN != "" {
 		return openMySQL(ctx, o)
@@ -127,7 +132,7 @@ func openMySQL(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ACKBOX_MYSQL_DSN: %w", err)
 	}
-	pool := sql.OpenDB(readCommitted{connector})
+	pool := o.OpenDB(readCommitted{connector})
 	conns := o.MaxConns
 	if conns == 0 {
 		conns = 32
@@ -142,7 +147,7 @@ func openMySQL(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open mysql: %w", err), pool.Close())
 	}
-	pipes := sql.OpenDB(readCommitted{pipelines})
+	pipes := o.OpenDB(readCommitted{pipelines})
 	pipes.SetMaxOpenConns(pipelineConns)
 	pipes.SetMaxIdleConns(pipelineConns)
 	pipes.SetConnMaxLifetime(30 * time.Minute)
@@ -202,7 +207,7 @@ func openSQLite(ctx context.Context, o Options) (*Store, error) {
 		return "file:" + (&url.URL{Path: o.SQLitePath}).EscapedPath() + "?_pragma=busy_timeout(10000)&_pragma=page_size(" + strconv.Itoa(pageSize) + ")&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(0)&_pragma=wal_autocheckpoint(" + strconv.Itoa(walPages) + ")" + extra
 	}
 	open := func(dsn string, conns int) (*gorm.DB, error) {
-		pool, err := sql.Open(sqlite.DriverName, dsn)
+		pool, err := o.openSQLite(dsn)
 		if err != nil {
 			return nil, fmt.Errorf("open sqlite: %w", err)
 		}
@@ -227,6 +232,31 @@ func openSQLite(ctx context.Context, o Options) (*Store, error) {
 	}
 	return &Store{dialect: SQLite, reader: reader, writer: writer, log: o.Log}, nil
 }
+
+// openSQLite makes a pool of connections to a file.
+func (o Options) openSQLite(dsn string) (*sql.DB, error) {
+	named, err := sql.Open(sqlite.DriverName, dsn)
+	if err != nil {
+		return nil, err //nolint:wrapcheck // the caller names it
+	}
+	file := sqliteFile{driver: named.Driver(), dsn: dsn}
+	if err := named.Close(); err != nil { // it has connected to nothing yet
+		return nil, err //nolint:wrapcheck // the caller names it
+	}
+	return o.OpenDB(file), nil
+}
+
+// sqliteFile connects to a file.
+type sqliteFile struct {
+	driver driver.Driver
+	dsn    string
+}
+
+// Connect implements driver.Connector.
+func (f sqliteFile) Connect(context.Context) (driver.Conn, error) { return f.driver.Open(f.dsn) }
+
+// Driver implements driver.Connector.
+func (f sqliteFile) Driver() driver.Driver { return f.driver }
 
 func closeGorm(db *gorm.DB) error {
 	pool, err := db.DB()

@@ -37,6 +37,7 @@ type Delivery struct {
 	queue *AckQueue
 	relay Relay
 	trace *trace.Store
+	spans *Spans // nil: off
 
 	shards [64]shard
 
@@ -94,6 +95,9 @@ func NewDelivery(store *model.Store, node string, opts DeliveryOptions, clock fu
 
 // SetRelay says how other nodes are told.
 func (d *Delivery) SetRelay(relay Relay) { d.relay = relay }
+
+// SpannedBy makes spans. Set before the first session.
+func (d *Delivery) SpannedBy(spans *Spans) { d.spans = spans }
 
 // Stop ends the pumps. Sockets must have been closed before.
 func (d *Delivery) Stop() {
@@ -225,6 +229,9 @@ func (d *Delivery) Leave(s *Session) {
 	for _, seq := range unacked {
 		d.queue.Acked(s, seq)
 	}
+	if d.spans != nil {
+		d.spans.left(s, unacked)
+	}
 	sh := d.shardOf(s.Key.UserID)
 	sh.mu.Lock()
 	list := slices.DeleteFunc(slices.Clone(sh.users[s.Key.UserID]), func(other *Session) bool { return other == s })
@@ -245,6 +252,9 @@ func (d *Delivery) Leave(s *Session) {
 // other nodes.
 func (d *Delivery) Committed(batch []Committed) {
 	var corked []*Session // a batch may have many entries for one user
+	if d.spans != nil {
+		d.spans.committed(d, batch)
+	}
 	for i := range batch {
 		c := &batch[i]
 		for _, e := range c.Entries {
@@ -346,7 +356,11 @@ func (d *Delivery) settle(key model.DeviceKey, upTo int64, single []int64) (push
 		now := d.clock()
 		for _, seq := range settled {
 			if p := d.queue.take(s, seq); p != nil {
-				metrics.ackLatency.Observe(now.Sub(p.first).Seconds())
+				if d.spans == nil {
+					metrics.ackLatency.Observe(now.Sub(p.first).Seconds())
+				} else {
+					observe(metrics.ackLatency, now.Sub(p.first).Seconds(), d.spans.acked(s, seq))
+				}
 				s.tell(trace.Acked, p.message, seq, p.attempt, false, now)
 				pushes++
 			}

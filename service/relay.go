@@ -69,6 +69,7 @@ type event struct {
 	Family       model.FamilyID       `json:"f,omitempty"`
 	At           model.Millis         `json:"t,omitzero"` // of a connect
 	Payload      json.RawMessage      `json:"p,omitempty"`
+	Trace        string               `json:"x,omitempty"` // W3C's traceparent of an entry whose send is sampled
 }
 
 const (
@@ -225,8 +226,9 @@ func (r *RedisRelay) Entries(batch []Committed) {
 		if n := len(batch[i].Entries); n > 0 {
 			r.delivery.tellMessage(trace.Relayed, batch[i].Message.ID, 0, n)
 		}
+		span := carried(batch[i].Span)
 		for _, e := range batch[i].Entries {
-			r.user(e.UserID, event{Kind: "entry", Seq: e.Seq, Payload: batch[i].JSON})
+			r.user(e.UserID, event{Kind: "entry", Seq: e.Seq, Payload: batch[i].JSON, Trace: span})
 		}
 	}
 }
@@ -302,6 +304,10 @@ func (r *RedisRelay) publish(batch []published) {
 	}
 	ctx, cancel := context.WithTimeout(r.ctx, 2*time.Second)
 	defer cancel()
+	ended := func(error) {}
+	if r.delivery.spans != nil {
+		ended = r.delivery.spans.relayed(batch)
+	}
 	pipe := r.client.Pipeline()
 	for _, p := range batch {
 		if r.sharded {
@@ -310,7 +316,9 @@ func (r *RedisRelay) publish(batch []published) {
 			pipe.Publish(ctx, p.channel, encodeFrame(p.event))
 		}
 	}
-	if _, err := pipe.Exec(ctx); err != nil {
+	_, err := pipe.Exec(ctx)
+	ended(err)
+	if err != nil {
 		metrics.redisErrors.Inc()
 		metrics.relayDropped.Add(float64(len(batch)))
 		r.lost.Store(true)
@@ -482,6 +490,9 @@ func (r *RedisRelay) handle(m *redis.Message) {
 	d := r.delivery
 	switch e.Kind {
 	case "entry":
+		if e.Trace != "" && d.spans != nil {
+			defer d.spans.received(e, d.node).End()
+		}
 		d.Entry(e.User, e.Seq, e.Payload)
 	case "frame":
 		d.Frame(e.User, e.Payload)

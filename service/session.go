@@ -230,6 +230,9 @@ func (s *Session) push(seq int64, message []byte) {
 	s.unacked = append(s.unacked, seq)
 	attempt := 1 + s.rounds
 	s.write(messageFrame(seq, attempt, message), false)
+	if s.delivery.spans != nil {
+		s.delivery.spans.pushed(s, seq, attempt)
+	}
 	metrics.pushes.Inc()
 	now := s.delivery.clock()
 	s.tell(trace.Pushed, message, seq, attempt, s.buffered > 0, now)

@@ -39,6 +39,9 @@ func (d *Delivery) retry(push Due) {
 		// that takes nothing is closed by Tick.
 		if len(s.outbox) == 0 {
 			s.write(messageFrame(push.Seq, push.Attempt+1, push.Message), true)
+			if d.spans != nil {
+				d.spans.pushed(s, push.Seq, push.Attempt+1)
+			}
 		}
 		s.tell(trace.Retried, push.Message, push.Seq, push.Attempt+1, len(s.outbox) > 0, d.clock())
 		metrics.retries.Inc()

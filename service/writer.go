@@ -11,6 +11,8 @@ import (
 	"slices"
 	"time"
 
+	otel "go.opentelemetry.io/otel/trace"
+
 	"ackbox/model"
 	"ackbox/trace"
 )
@@ -35,6 +37,8 @@ type Committed struct {
 	Entries []model.Entry
 
 	Audience *model.Audience // who it is for; a log conversation's message has no Entries
+
+	Span *otel.SpanContext // nil: not sampled
 }
 
 // Writer is the group commit: it puts what has piled up into one transaction, with
@@ -55,7 +59,11 @@ type Writer struct {
 	queue     *batcher[*send]
 	ctx       context.Context // of the transactions: ends when Stop has waited long enough
 	cancel    context.CancelFunc
+	spans     *Spans // nil: off
 }
+
+// SpannedBy makes spans. Set before use.
+func (w *Writer) SpannedBy(spans *Spans) { w.spans = spans }
 
 // send is one message on its way through the writer.
 type send struct {
@@ -69,6 +77,8 @@ type send struct {
 
 	came  time.Time
 	twins []*send // later sends of the same key and content in the same batch
+
+	span otel.Span // nil: not sampled
 
 	result sendResult
 	done   chan struct{}
@@ -109,7 +119,11 @@ func (w *Writer) Stop(ctx context.Context) error {
 // can say, also when ctx ends before the answer.
 func (w *Writer) Write(ctx context.Context, msg *model.Message, hash []byte, audience *model.Audience) (c Committed, duplicate bool, err error) {
 	s := &send{msg: msg, hash: hash, audience: audience, came: w.clock(), done: make(chan struct{})}
+	if w.spans != nil {
+		s.span = w.spans.write(ctx, msg)
+	}
 	if err := w.queue.put(s); err != nil {
+		endSpan(s.span, err)
 		return Committed{}, false, err
 	}
 	select {
@@ -127,8 +141,10 @@ func unknownOutcome(cause error) error {
 // finish answers the caller, and those that sent the same key at the same time.
 func (s *send) finish(r sendResult) {
 	s.result = r
+	endSpan(s.span, r.err)
 	close(s.done)
 	for _, twin := range s.twins {
+		endSpan(twin.span, r.err)
 		twin.result = sendResult{committed: r.committed, duplicate: true, err: r.err}
 		if r.err == nil {
 			metrics.duplicates.Inc()
@@ -190,6 +206,11 @@ func (w *Writer) write(batch []*send) {
 	ctx, cancel := context.WithTimeout(w.ctx, writerPatience)
 	defer cancel()
 	start := time.Now()
+	var span otel.Span
+	if w.spans != nil {
+		ctx, span = w.spans.commit(ctx, batch)
+		defer func() { endSpan(span, nil) }()
+	}
 	unknown := false
 	for attempt := 0; ; attempt++ {
 		err := w.transact(ctx, batch)
@@ -198,7 +219,11 @@ func (w *Writer) write(batch []*send) {
 		case err == nil:
 			metrics.batchSize.Observe(float64(len(batch)))
 			took := time.Since(start)
-			metrics.commitSeconds.Observe(took.Seconds())
+			if span == nil {
+				metrics.commitSeconds.Observe(took.Seconds())
+			} else {
+				observe(metrics.commitSeconds, took.Seconds(), span.SpanContext())
+			}
 			w.tell(batch, took)
 			w.answer(ctx, batch)
 			return
@@ -547,7 +572,7 @@ func (w *Writer) answer(ctx context.Context, batch []*send) {
 	fresh := make([]Committed, 0, len(batch))
 	for _, s := range batch {
 		if s.owner == nil {
-			c := Committed{Message: s.msg, JSON: s.msg.AppendJSON(make([]byte, 0, 320+len(s.msg.Body)+len(s.msg.Ext))), Entries: s.entries, Audience: s.audience}
+			c := Committed{Message: s.msg, JSON: s.msg.AppendJSON(make([]byte, 0, 320+len(s.msg.Body)+len(s.msg.Ext))), Entries: s.entries, Audience: s.audience, Span: spanOf(s.span)}
 			fresh = append(fresh, c)
 			metrics.sends.Inc()
 			s.finish(sendResult{committed: c})
