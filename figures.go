@@ -19,7 +19,7 @@ const figuresPatience = 2 * time.Second
 type nodeFigures struct {
 	server *server
 
-	build, node, draining, nodes, up, sockets, maxSockets, relayQueue, diskFree, diskSize, sqlite *prometheus.Desc
+	build, node, draining, nodes, up, sockets, maxSockets, relayQueue, diskFree, diskSize, sqlite, certificate *prometheus.Desc
 }
 
 func newNodeFigures(s *server) *nodeFigures {
@@ -27,24 +27,25 @@ func newNodeFigures(s *server) *nodeFigures {
 		return prometheus.NewDesc("ackbox_"+name, help, labels, nil)
 	}
 	return &nodeFigures{
-		server:     s,
-		build:      desc("build_info", "1, with what runs.", "version", "go_version"),
-		node:       desc("node_info", "1, with the node id that this process has leased.", "node"),
-		draining:   desc("draining", "1 while this node sends clients elsewhere."),
-		nodes:      desc("nodes", "Nodes that hold a lease, as this one knows; itself included."),
-		up:         desc("dependency_up", "1 when it answers: database, redis, files.", "dependency"),
-		sockets:    desc("sockets", "Open sockets of this node."),
-		maxSockets: desc("max_sockets", "Sockets that this node takes: ACKBOX_MAX_SOCKETS."),
-		relayQueue: desc("relay_queue", "Events for other nodes that wait for Redis."),
-		diskFree:   desc("data_dir_free_bytes", "Free space of the file system of ACKBOX_DATA_DIR."),
-		diskSize:   desc("data_dir_size_bytes", "Size of the file system of ACKBOX_DATA_DIR."),
-		sqlite:     desc("sqlite_file_bytes", "Size of the SQLite files: database and wal. Not with MySQL.", "file"),
+		server:      s,
+		build:       desc("build_info", "1, with what runs.", "version", "go_version"),
+		node:        desc("node_info", "1, with the node id that this process has leased.", "node"),
+		draining:    desc("draining", "1 while this node sends clients elsewhere."),
+		nodes:       desc("nodes", "Nodes that hold a lease, as this one knows; itself included."),
+		up:          desc("dependency_up", "1 when it answers: database, redis, files.", "dependency"),
+		sockets:     desc("sockets", "Open sockets of this node."),
+		maxSockets:  desc("max_sockets", "Sockets that this node takes: ACKBOX_MAX_SOCKETS."),
+		relayQueue:  desc("relay_queue", "Events for other nodes that wait for Redis."),
+		diskFree:    desc("data_dir_free_bytes", "Free space of the file system of ACKBOX_DATA_DIR."),
+		diskSize:    desc("data_dir_size_bytes", "Size of the file system of ACKBOX_DATA_DIR."),
+		sqlite:      desc("sqlite_file_bytes", "Size of the SQLite files: database and wal. Not with MySQL.", "file"),
+		certificate: desc("tls_certificate_not_after_timestamp_seconds", "When the certificate of ACKBOX_TLS_CERT ends, as Unix time; 0 without one."),
 	}
 }
 
 // Describe and Collect make it a prometheus.Collector.
 func (f *nodeFigures) Describe(to chan<- *prometheus.Desc) {
-	for _, desc := range []*prometheus.Desc{f.build, f.node, f.draining, f.nodes, f.up, f.sockets, f.maxSockets, f.relayQueue, f.diskFree, f.diskSize, f.sqlite} {
+	for _, desc := range []*prometheus.Desc{f.build, f.node, f.draining, f.nodes, f.up, f.sockets, f.maxSockets, f.relayQueue, f.diskFree, f.diskSize, f.sqlite, f.certificate} {
 		to <- desc
 	}
 }
@@ -58,6 +59,11 @@ func (f *nodeFigures) Collect(to chan<- prometheus.Metric) {
 	gauge(f.build, 1, version, runtime.Version())
 	gauge(f.node, 1, strconv.FormatInt(int64(s.ids.Node()), 10))
 	gauge(f.draining, truth(s.drain.on.Load()))
+	ends := 0.0
+	if s.certificate != nil {
+		ends = float64(s.certificate.leaf().NotAfter.Unix())
+	}
+	gauge(f.certificate, ends)
 	peers, waiting := 0, 0
 	if s.relay != nil {
 		peers, waiting = s.relay.Peers(), s.relay.Waiting()

@@ -5,6 +5,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -181,11 +182,17 @@ func (healthcheckCommand) Run(ctx context.Context, c *config.Config) error {
 	if host, port, found := strings.Cut(addr, ":"); found && (host == "" || host == "0.0.0.0") {
 		addr = "127.0.0.1:" + port
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+"/readyz", nil)
+	scheme, client := "http://", &http.Client{}
+	if c.TLSCert != "" {
+		scheme = "https://"
+		client.Transport = &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}} //nolint:gosec // it is this machine, and nothing is told it
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, scheme+addr+"/readyz", nil)
 	if err != nil {
 		return fmt.Errorf("healthcheck: %w", err)
 	}
-	answer, err := http.DefaultClient.Do(request)
+	defer client.CloseIdleConnections()
+	answer, err := client.Do(request)
 	if err != nil {
 		return fmt.Errorf("healthcheck: %w", err)
 	}

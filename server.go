@@ -84,8 +84,9 @@ type server struct {
 	started      time.Time
 	level        *service.LogLevel
 	series       *service.Series
-	tracing      *tracing // nil: off
-	closers      []closer // in order of construction
+	tracing      *tracing     // nil: off
+	certificate  *certificate // nil: plain HTTP
+	closers      []closer     // in order of construction
 }
 
 type closer struct {
@@ -436,8 +437,14 @@ func (s *server) buildEdge(ctx context.Context) (err error) {
 	if s.listener, err = lc.Listen(ctx, "tcp", s.config.HTTPAddr); err != nil {
 		return fmt.Errorf("ACKBOX_HTTP_ADDR: %w (is another process using the port?)", err)
 	}
-	s.public = &http.Server{Handler: s.api.Handler(), ReadHeaderTimeout: 10 * time.Second, WriteTimeout: 2 * time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug)}
+	if err := s.openCertificate(); err != nil {
+		return err
+	}
+	s.public = &http.Server{Handler: strict(s.config.HSTS, s.api.Handler()), ReadHeaderTimeout: 10 * time.Second, WriteTimeout: 2 * time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug)}
 	s.onClose("listener", func(ctx context.Context) error { return shutdown(ctx, s.public, s.listener) })
+	if s.certificate != nil {
+		s.public.TLSConfig = s.certificate.config()
+	}
 	if s.admin != nil {
 		if s.adminL, err = lc.Listen(ctx, "tcp", s.config.AdminAddr); err != nil {
 			return fmt.Errorf("ACKBOX_ADMIN_ADDR: %w", err)
@@ -531,7 +538,11 @@ func (s *server) run(ctx context.Context) error {
 	serve := func(server *http.Server, listener net.Listener) {
 		go func() { // ended by close, awaited below
 			defer func() { serving <- struct{}{} }()
-			if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			serve := server.Serve
+			if server.TLSConfig != nil {
+				serve = func(l net.Listener) error { return server.ServeTLS(l, "", "") }
+			}
+			if err := serve(listener); !errors.Is(err, http.ErrServerClosed) {
 				failed <- fmt.Errorf("serve: %w", err)
 			}
 		}()
@@ -563,6 +574,9 @@ func (s *server) run(ctx context.Context) error {
 
 func (s *server) greet() {
 	base := "http://" + s.listener.Addr().String()
+	if s.certificate != nil {
+		base = "https://" + s.listener.Addr().String()
+	}
 	dashboard := base + "/admin"
 	if s.adminL != nil {
 		dashboard = "http://" + s.adminL.Addr().String() + "/admin"

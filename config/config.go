@@ -48,6 +48,9 @@ type Config struct {
 	Heartbeat             time.Duration `name:"heartbeat" env:"ACKBOX_HEARTBEAT" default:"25s" help:"How often a socket gets a ping frame."`
 	ConnectConcurrency    int           `name:"connect-concurrency" env:"ACKBOX_CONNECT_CONCURRENCY" default:"64" help:"Devices that connect to this node at a time; others wait a moment, then get 503."`
 	MaxSockets            int           `name:"max-sockets" env:"ACKBOX_MAX_SOCKETS" default:"200000" help:"Sockets of this node; beyond, connects get 503."`
+	TLSCert               string        `name:"tls-cert" env:"ACKBOX_TLS_CERT" help:"Certificate chain (PEM) of the public listener, read again when it changes. Empty: plain HTTP."`
+	TLSKey                string        `name:"tls-key" env:"ACKBOX_TLS_KEY" help:"Its private key (PEM)."`
+	HSTS                  time.Duration `name:"hsts" env:"ACKBOX_HSTS" default:"0s" help:"How long browsers shall use nothing but HTTPS (Strict-Transport-Security); 0: they are not told."`
 	DrainDelay            time.Duration `name:"drain-delay" env:"ACKBOX_DRAIN_DELAY" default:"0s" help:"At a stop, how long /readyz says 503 while requests are still taken: give a load balancer time to see it."`
 	AccessTokenTTL        time.Duration `name:"access-token-ttl" env:"ACKBOX_ACCESS_TOKEN_TTL" default:"15m" help:"Life of an access token."`
 	RefreshTokenTTL       time.Duration `name:"refresh-token-ttl" env:"ACKBOX_REFRESH_TOKEN_TTL" default:"720h" help:"Life of a refresh token."`
@@ -138,6 +141,12 @@ func (c *Config) Check() error {
 		if d < 100*time.Millisecond {
 			bad(name, "is %s, want at least 100ms", d)
 		}
+	}
+	if (c.TLSCert == "") != (c.TLSKey == "") {
+		bad("ACKBOX_TLS_CERT", "and ACKBOX_TLS_KEY go together")
+	}
+	if c.HSTS != 0 && (c.HSTS < 0 || c.TLSCert == "") {
+		bad("ACKBOX_HSTS", "is %s; want 0 or more, with ACKBOX_TLS_CERT: behind a proxy, the proxy says it", c.HSTS)
 	}
 	if c.DrainDelay < 0 || c.DrainDelay > time.Minute {
 		bad("ACKBOX_DRAIN_DELAY", "is %s, want 0 to 1m", c.DrainDelay)

@@ -2,6 +2,7 @@ package ws
 
 import (
 	"bufio"
+	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -222,7 +223,11 @@ func (w *wire) cut() {
 	if w.Conn == nil { // refused before the handshake
 		return
 	}
-	if err := w.Conn.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+	conn := w.Conn
+	if secure, is := conn.(*tls.Conn); is { // it would say goodbye, and wait up to 5 seconds for room: under the lock
+		conn = secure.NetConn()
+	}
+	if err := conn.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
 		w.hub.log.Debug("cutting a socket", "error", err)
 	}
 }
