@@ -44,6 +44,10 @@ help: ## Show this list
 run: ## Serve on http://127.0.0.1:8080, with an embedded database and Redis; data in ./data
 	go run .
 
+.PHONY: env
+env: ## Write .env for docker-compose.yml, with random secrets
+	deploy/make-env
+
 .PHONY: build
 build: ## Build the static binary bin/ackbox
 	CGO_ENABLED=0 go build -trimpath -ldflags='-s -w' -o bin/ackbox .

@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/alecthomas/kong"
 	"gopkg.in/yaml.v3"
@@ -58,7 +59,7 @@ type service struct {
 func TestComposeStartsEverything(t *testing.T) {
 	t.Parallel()
 	file := load(t)
-	images := map[string]string{"balancer": "caddy:2", "node1": "ackbox", "node2": "ackbox", "mysql": "mysql:8.4", "redis": "redis:7"}
+	images := map[string]string{"balancer": "caddy:2", "node1": "ackbox", "node2": "ackbox", "mysql": "mysql:8.4", "redis": "redis:7", "prometheus": "prom/prometheus:v3", "grafana": "grafana/grafana:12"}
 	for name, image := range images {
 		if got := file.Services[name].Image; !strings.HasPrefix(got, image) {
 			t.Errorf("service %s: got image %q, want %s", name, got, image)
@@ -86,12 +87,12 @@ func TestComposeStartsEverything(t *testing.T) {
 			}
 		}
 		for _, port := range service.Ports {
-			if name != "balancer" || !strings.HasPrefix(port, "127.0.0.1:") {
-				t.Errorf("service %s publishes %s; only the balancer publishes, and on the loopback address", name, port)
+			if (name != "balancer" && name != "grafana") || !strings.HasPrefix(port, "127.0.0.1:") {
+				t.Errorf("service %s publishes %s; only the balancer and Grafana publish, and on the loopback address", name, port)
 			}
 		}
 	}
-	for name, want := range map[string][]string{"node1": {"mysql", "redis"}, "node2": {"mysql", "redis"}, "balancer": {"node1", "node2"}} {
+	for name, want := range map[string][]string{"node1": {"mysql", "redis"}, "node2": {"mysql", "redis"}, "balancer": {"node1", "node2"}, "grafana": {"prometheus"}} {
 		for _, dependency := range want {
 			if _, waits := file.Services[name].DependsOn[dependency]; !waits {
 				t.Errorf("service %s does not wait for %s", name, dependency)
@@ -104,7 +105,7 @@ func TestComposeSecretsAreRequired(t *testing.T) {
 	t.Parallel()
 	text := read(t, "docker-compose.yml")
 	example := read(t, ".env.example")
-	for _, name := range []string{"ACKBOX_JWT_SECRET", "MYSQL_PASSWORD", "MYSQL_ROOT_PASSWORD"} {
+	for _, name := range []string{"ACKBOX_JWT_SECRET", "MYSQL_PASSWORD", "MYSQL_ROOT_PASSWORD", "GRAFANA_PASSWORD"} {
 		uses := regexp.MustCompile(`[^$]\$\{`+name+`[^}]*\}`).FindAllString(text, -1)
 		if len(uses) == 0 {
 			t.Errorf("%s is not used", name)
@@ -153,6 +154,23 @@ func TestComposeSettingsExist(t *testing.T) {
 	}
 }
 
+// TestComposeStops: a node has its drain delay, and 10 seconds, before it is killed.
+func TestComposeStops(t *testing.T) {
+	t.Parallel()
+	node := load(t).Services["node1"]
+	grace, err := time.ParseDuration(node.StopGracePeriod)
+	if err != nil {
+		t.Fatal(err)
+	}
+	drain, err := time.ParseDuration(node.Environment["ACKBOX_DRAIN_DELAY"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if grace < drain+15*time.Second {
+		t.Errorf("got %s to stop, want 15s after the drain delay of %s", grace, drain)
+	}
+}
+
 // TestComposeSettingsAreValid reads a node's environment as the program does, the required secrets filled in and the
 // optional variables empty.
 func TestComposeSettingsAreValid(t *testing.T) {
@@ -185,16 +203,31 @@ func TestBalancerKnowsTheNodes(t *testing.T) {
 	if strings.Count(text, "{") != strings.Count(text, "}") {
 		t.Error("deploy/Caddyfile: braces do not match")
 	}
-	nodes := regexp.MustCompile(`reverse_proxy ([^{]*)\{`).FindStringSubmatch(text)
-	if nodes == nil {
-		t.Fatal("deploy/Caddyfile: no reverse_proxy")
-	}
 	file := load(t)
-	for _, upstream := range strings.Fields(nodes[1]) {
-		name, port, _ := strings.Cut(upstream, ":")
-		node, exists := file.Services[name]
-		if _, listens, _ := strings.Cut(node.Environment["ACKBOX_HTTP_ADDR"], ":"); !exists || listens != port {
-			t.Errorf("deploy/Caddyfile sends to %s, service %s listens on %q", upstream, name, listens)
+	asked := map[string]int{}
+	for _, nodes := range regexp.MustCompile(`reverse_proxy ([^{]*)\{`).FindAllStringSubmatch(text, -1) {
+		for _, upstream := range strings.Fields(nodes[1]) {
+			name, port, _ := strings.Cut(upstream, ":")
+			node, exists := file.Services[name]
+			listens := ""
+			for _, setting := range []string{"ACKBOX_HTTP_ADDR", "ACKBOX_ADMIN_ADDR"} {
+				if _, p, _ := strings.Cut(node.Environment[setting], ":"); p == port {
+					listens = setting
+				}
+			}
+			if !exists || listens == "" {
+				t.Errorf("deploy/Caddyfile sends to %s, where nothing listens", upstream)
+			}
+			asked[listens]++
+		}
+	}
+	if asked["ACKBOX_HTTP_ADDR"] != 2 || asked["ACKBOX_ADMIN_ADDR"] != 2 {
+		t.Errorf("deploy/Caddyfile: got %v, want both nodes, for clients and for operators", asked)
+	}
+	for _, target := range regexp.MustCompile(`node\d+:\d+`).FindAllString(read(t, "deploy/prometheus/prometheus.yml"), -1) {
+		name, port, _ := strings.Cut(target, ":")
+		if !strings.HasSuffix(file.Services[name].Environment["ACKBOX_ADMIN_ADDR"], ":"+port) {
+			t.Errorf("deploy/prometheus/prometheus.yml asks %s, where no metrics are", target)
 		}
 	}
 }
