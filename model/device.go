@@ -209,21 +209,22 @@ type LogHead struct {
 	Head int64
 }
 
-// LogHeads reads them for one device, at most 1,000, latest activity first, and the announcements, once there is one.
+// LogHeads reads them for one device, at most 1,000, latest activity first; the announcements too, once there is one.
 func (s *Store) LogHeads(ctx context.Context, key DeviceKey) ([]LogHead, error) {
-	rows, err := s.read(ctx).Raw(`SELECT c.id, c.head, COALESCE(l.acked_seq, e.read_seq, 0)
-		FROM conversations c LEFT JOIN announcement_readers e ON e.user_id = ?
-		LEFT JOIN log_positions l ON l.user_id = ? AND l.device_id = ? AND l.conversation_id = c.id
-		WHERE c.id = ? AND c.head > 0
-		UNION ALL SELECT * FROM (SELECT c.id, c.head, COALESCE(l.acked_seq, CASE WHEN p.read_seq > p.joined_seq THEN p.read_seq ELSE p.joined_seq END)
+	rows, err := s.read(ctx).Raw(`SELECT c.id, c.head, COALESCE(l.acked_seq, CASE WHEN p.read_seq > p.joined_seq THEN p.read_seq ELSE p.joined_seq END), c.updated_at AS activity
 		FROM members p JOIN conversations c ON c.id = p.conversation_id
 		LEFT JOIN log_positions l ON l.user_id = p.user_id AND l.device_id = ? AND l.conversation_id = p.conversation_id
-		WHERE p.user_id = ? AND p.left_seq = 0 AND c.delivery = 'log' AND c.dissolved_at = 0 ORDER BY c.updated_at DESC LIMIT 1000) members`, key.UserID, key.UserID, key.DeviceID, Everyone, key.DeviceID, key.UserID).Rows()
+		WHERE p.user_id = ? AND p.left_seq = 0 AND c.delivery = 'log' AND c.dissolved_at = 0
+		UNION ALL SELECT c.id, c.head, COALESCE(l.acked_seq, e.read_seq, 0), c.updated_at
+		FROM conversations c LEFT JOIN announcement_readers e ON e.user_id = ?
+		LEFT JOIN log_positions l ON l.user_id = ? AND l.device_id = ? AND l.conversation_id = c.id
+		WHERE c.id = ? AND c.head > 0 ORDER BY activity DESC LIMIT 1000`, key.DeviceID, key.UserID, key.UserID, key.UserID, key.DeviceID, Everyone).Rows()
 	if err != nil {
 		return nil, fmt.Errorf("read log conversations: %w", err)
 	}
 	return scanAll(rows, func(r *sql.Rows) (h LogHead, err error) {
-		err = r.Scan(&h.ConversationID, &h.Head, &h.Acked)
+		var activity Millis
+		err = r.Scan(&h.ConversationID, &h.Head, &h.Acked, &activity)
 		return h, err
 	})
 }

@@ -266,13 +266,11 @@ func (d *Delivery) sweepLogs(ctx context.Context) error {
 	sessions := map[model.ConversationID][]*Session{}
 	waiting := map[model.DeviceKey]*Session{}
 	var ids []model.ConversationID
-	var strangers []*Session // to the announcements
+	anybody := false
 	d.each(func(s *Session) {
+		anybody = true
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		if s.logs[model.Everyone] == nil {
-			strangers = append(strangers, s)
-		}
 		for id, state := range s.logs {
 			if sessions[id] == nil {
 				ids = append(ids, id)
@@ -283,7 +281,7 @@ func (d *Delivery) sweepLogs(ctx context.Context) error {
 			}
 		}
 	})
-	if len(strangers) > 0 && sessions[model.Everyone] == nil {
+	if anybody && sessions[model.Everyone] == nil { // announcements are for those too who have not heard of any
 		ids = append(ids, model.Everyone)
 	}
 	for part := range slices.Chunk(ids, 500) {
@@ -292,9 +290,7 @@ func (d *Delivery) sweepLogs(ctx context.Context) error {
 			return err
 		}
 		if head := heads[model.Everyone]; head > 0 {
-			for _, s := range strangers {
-				s.sweepEveryone(head)
-			}
+			d.each(func(s *Session) { s.sweepEveryone(head) })
 		}
 		for id, head := range heads {
 			for _, s := range sessions[id] {
