@@ -3,6 +3,7 @@ package model
 import (
 	"context"
 	"fmt"
+	"math"
 )
 
 // exactRows is up to how many rows of a table are counted one by one.
@@ -29,13 +30,14 @@ type Statistics struct {
 // Statistics reads them, without reading more of a large table than some 100,000 rows (1,000,000 accounts; SQLite
 // counts its smaller tables to their end).
 func (s *Store) Statistics(ctx context.Context, now Millis) (*Statistics, error) {
-	return census{s, exactRows}.statistics(ctx, now)
+	return census{s, exactRows, exactUsers}.statistics(ctx, now)
 }
 
 // census counts tables one by one up to a number of rows.
 type census struct {
 	*Store
 	exact int64
+	users int64 // accounts that are looked at
 }
 
 func (s census) statistics(ctx context.Context, now Millis) (*Statistics, error) {
@@ -116,14 +118,18 @@ func (s census) countRows(ctx context.Context, table string) (n int64, exact boo
 
 // countAccounts leaves out the service's own.
 func (s census) countAccounts(ctx context.Context, out *Statistics) error {
-	var own int64
-	err := s.read(ctx).Raw(`SELECT COUNT(CASE WHEN banned_at > 0 THEN 1 END), COUNT(CASE WHEN role = 'admin' THEN 1 END), COUNT(CASE WHEN id = ? THEN 1 END)
-		FROM (SELECT id, banned_at, role FROM users ORDER BY id LIMIT ?) u`, System, exactUsers).Row().Scan(&out.Banned, &out.Admins, &own)
+	last, own := UserID(math.MaxInt64), int64(0)
+	if out.Users > s.users {
+		if err := s.read(ctx).Raw("SELECT COALESCE(MAX(id), 0) FROM (SELECT id FROM users ORDER BY id LIMIT 1 OFFSET ?) u", s.users-1).Row().Scan(&last); err != nil {
+			return fmt.Errorf("find the last account to count: %w", err)
+		}
+		out.note("users_banned", false)
+		out.note("admins", false)
+	}
+	err := s.read(ctx).Raw("SELECT COUNT(CASE WHEN banned_at > 0 THEN 1 END), COUNT(CASE WHEN role = 'admin' THEN 1 END), COUNT(CASE WHEN id = ? THEN 1 END) FROM users WHERE id <= ?", System, last).Row().Scan(&out.Banned, &out.Admins, &own)
 	if err != nil {
 		return fmt.Errorf("count accounts: %w", err)
 	}
-	out.note("users_banned", out.Users <= exactUsers)
-	out.note("admins", out.Users <= exactUsers)
 	out.Users -= own
 	return nil
 }

@@ -74,8 +74,11 @@ func (s *Store) UserByID(ctx context.Context, id UserID) (*User, error) {
 }
 
 // LockUser reads an account and holds its row until the transaction ends: a login
-// and a ban take their turns.
+// and a ban take their turns. The service's own account (System) is nobody's to change: CodeNotFound.
 func (s *Store) LockUser(ctx context.Context, id UserID) (*User, error) {
+	if id == System {
+		return nil, NotFound("user")
+	}
 	return s.oneUser(s.locking(s.read(ctx)).Where("id = ?", id))
 }
 
