@@ -15,7 +15,7 @@ import (
 const everyone client.ConversationID = "1"
 
 // operate makes a call of operators; out may be nil.
-func (a *actor) operate(method, path string, body, out any, wanted int) client.Answer {
+func (a *actor) operate(method, path string, body, out any, wanted int) {
 	a.t.Helper()
 	answer, err := a.Client().Do(within(a.t, patience), client.Request{Method: method, Path: "/v1/admin/" + path, Token: a.AccessToken, Body: body})
 	if err != nil {
@@ -29,7 +29,6 @@ func (a *actor) operate(method, path string, body, out any, wanted int) client.A
 			a.t.Fatalf("%s %s: %v in %s", method, path, err, answer.Body)
 		}
 	}
-	return answer
 }
 
 // operatorsContent: operators tell everybody on all nodes, see what people write and end it; who is away finds the
