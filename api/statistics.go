@@ -24,7 +24,7 @@ type Statistics struct {
 	Database         DatabaseFigures    `json:"database"`
 	Redis            RedisFigures       `json:"redis"`
 	Estimated        []string           `json:"estimated" doc:"The fields that are estimates now"`
-	ReadAt           int64              `json:"read_at" doc:"Unix ms; they are read at most every 15 seconds"`
+	ReadAt           int64              `json:"read_at" doc:"Unix ms; they are read at most every 30 seconds"`
 }
 
 // ConversationCounts is how many conversations there are, each in one of the counts.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 )
 
 // exactRows is up to how many rows of a table are counted one by one.
@@ -78,7 +79,7 @@ func (s census) statistics(ctx context.Context, now Millis) (*Statistics, error)
 }
 
 func (o *Statistics) note(name string, exact bool) {
-	if !exact {
+	if !exact && !slices.Contains(o.Estimated, name) {
 		o.Estimated = append(o.Estimated, name)
 	}
 }
