@@ -24,6 +24,7 @@ type Conversation struct {
 	MuteAll        bool                 `json:"mute_all" doc:"Only the owner and admins may write"`
 	Everyone       bool                 `json:"everyone,omitempty" doc:"The announcements of this service's operators: all accounts belong to it, nobody is listed in it, writes in it or leaves it"`
 	History        string               `json:"history" enum:"joined,all" doc:"Of a group: who joined later sees what came since (joined), or everything"`
+	Role           string               `json:"role,omitempty" enum:"owner,admin,member" doc:"Mine in the group; groups only"`
 	MemberCount    int64                `json:"member_count"`
 	Head           int64                `json:"head" doc:"Its highest conversation_seq"`
 	Delivery       string               `json:"delivery" enum:"mailbox,log"`
@@ -180,6 +181,8 @@ func conversationOf(me model.UserID, v *model.View) Conversation {
 	if v.Kind == model.Direct {
 		peer := v.Peer(me)
 		c.PeerID = &peer
+	} else {
+		c.Role = v.Role
 	}
 	return c
 }

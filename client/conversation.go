@@ -16,6 +16,7 @@ type Conversation struct {
 	AvatarURL      string         `json:"avatar_url"`
 	PeerID         UserID         `json:"peer_id"` // direct conversations only
 	History        string         `json:"history"` // joined or all
+	Role           string         `json:"role"`    // mine in the group: owner, admin or member; groups only
 	MemberCount    int64          `json:"member_count"`
 	Head           int64          `json:"head"`
 	Delivery       string         `json:"delivery"`

@@ -240,6 +240,9 @@ func groupChange(t *testing.T, s *system) {
 	if c := bob.conversation(id); c.Name != "By an admin" {
 		t.Errorf("name %q after refusals", c.Name)
 	}
+	if a, b, c := alice.conversation(id).Role, bob.conversation(id).Role, carol.conversation(id).Role; a != "owner" || b != "member" || c != "admin" {
+		t.Errorf("their roles, as the conversation says: %q, %q, %q", a, b, c)
+	}
 }
 
 // groupMembers: members are added by owner and admins and paged by user id.

@@ -1475,6 +1475,11 @@ export interface components {
             /** @description Members see how far the others have received and read; off in large groups */
             receipts: boolean;
             /**
+             * @description Mine in the group; groups only
+             * @enum {string}
+             */
+            role?: "owner" | "admin" | "member";
+            /**
              * Format: int64
              * @description Messages of others after read_seq
              */
