@@ -1,29 +1,38 @@
 import type { Conversation, ConversationList, User } from '@ackbox/client';
 import { TextInput } from '@mantine/core';
-import { useMemo, useState } from 'react';
+import { useEffect, useMemo, useState } from 'react';
 import { Virtuoso } from 'react-virtuoso';
 import { useObservable } from './client';
 import { ConversationLine } from './ConversationLine';
-import { Logo } from './icons';
+import { Face } from './Face';
 import { useText } from './language';
 import { MainMenu } from './MainMenu';
-import { nameOf, useNames } from './people';
+import { nameOf, useNames, useUser } from './people';
 import { StartMenu } from './StartMenu';
 
-/** My conversations, with a search through those that are loaded. */
+/** Conversations that are loaded for a search. */
+const mostSearched = 2_000;
+
+/** My conversations, with a search through them. */
 export function ConversationColumn({ me, list, openID }: { me: User; list: ConversationList; openID: string | null }) {
   const text = useText();
   const { conversations, hasMore } = useObservable(list);
+  const myself = useUser(me.user_id) ?? me;
   const [query, setQuery] = useState('');
+  const searching = query.trim() !== '';
+  // What is not loaded yet cannot be found by its name.
+  useEffect(() => {
+    if (searching && hasMore && conversations.length < mostSearched) list.loadMore().catch(() => undefined); // asked again at the next letter
+  }, [list, searching, hasMore, conversations.length]);
   const peers = useMemo(() => conversations.flatMap((c) => (c.peer_id ? [c.peer_id] : [])), [conversations]);
   const found = useFound(conversations, peers, query);
   return (
     <nav className="column" aria-label={text.conversations}>
       <header className="column-head">
-        <Logo />
-        <strong className="grow ellipsis">{nameOf(me)}</strong>
+        <Face name={nameOf(myself)} picture={myself.avatar_url} />
+        <strong className="grow ellipsis">{nameOf(myself)}</strong>
         <StartMenu me={me} />
-        <MainMenu />
+        <MainMenu me={me} />
       </header>
       <div className="column-search">
         <TextInput type="search" aria-label={text.search} placeholder={text.search} value={query} onChange={(event) => setQuery(event.currentTarget.value)} />

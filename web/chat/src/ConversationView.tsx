@@ -1,11 +1,12 @@
 import type { Conversation, Message, MessageList, User } from '@ackbox/client';
-import { useEffect, useState } from 'react';
+import { useEffect, useRef, useState } from 'react';
 import { useClient } from './client';
 import { Composer } from './Composer';
 import { ConversationHead } from './ConversationHead';
 import { useText } from './language';
 import { Messages } from './Messages';
 import { errorText } from './problem';
+import { answeredOf, placeOf, useWriting } from './writings';
 
 /** Messages that are loaded at a time, and that are in the page: some screens of them. */
 const pages = { pageSize: 50, limit: 200 };
@@ -22,7 +23,8 @@ interface Props {
 export function ConversationView({ me, conversationID, peerID, conversation }: Props) {
   const text = useText();
   const list = useMessageList(conversationID, peerID);
-  const [reply, setReply] = useState<Message | null>(null);
+  const [, write] = useWriting(placeOf(conversationID ?? conversation?.conversation_id ?? null, peerID));
+  const reply = useRef((message: Message) => write({ reply: answeredOf(message) }));
   const [error, setError] = useState('');
   const client = useClient();
   // The list of conversations hears of one that was not among the loaded ones.
@@ -45,8 +47,8 @@ export function ConversationView({ me, conversationID, peerID, conversation }: P
           {error}
         </p>
       ) : null}
-      {list ? <Messages key={conversation ? 'known' : 'new'} me={me} list={list} conversation={conversation} onReply={setReply} /> : <div className="grow" />}
-      <Composer me={me} conversation={conversation} conversationID={conversationID} peerID={peerID} reply={reply} onReplyDone={() => setReply(null)} />
+      {list ? <Messages key={conversation ? 'known' : 'new'} me={me} list={list} conversation={conversation} onReply={reply.current} /> : <div className="grow" />}
+      <Composer me={me} conversation={conversation} conversationID={conversationID} peerID={peerID} />
     </main>
   );
 }

@@ -1,12 +1,15 @@
 import type { Conversation, User } from '@ackbox/client';
-import { Button, TextInput } from '@mantine/core';
+import { Button, Textarea, TextInput } from '@mantine/core';
 import { type FormEvent, useState } from 'react';
+import { Choice } from './Choice';
 import { useClient } from './client';
+import { useQuestion } from './Confirm';
 import { Dialog } from './Dialog';
-import { type Member, useGroupMembers } from './groupmembers';
+import { Face } from './Face';
+import { FaceField } from './FaceField';
+import { useGroupMembers } from './groupmembers';
 import { useText } from './language';
-import { MemberMenu } from './MemberMenu';
-import { PersonLine } from './PersonLine';
+import { MemberList } from './MemberList';
 import { PersonSearch } from './PersonSearch';
 import { answered, errorText } from './problem';
 import { open } from './route';
@@ -17,106 +20,122 @@ interface Props {
   readonly onClose: () => void;
 }
 
-/** A group's name and members, with what my role lets me change. */
+interface Change {
+  readonly name?: string;
+  readonly avatar_url?: string;
+  readonly announcement?: string;
+  readonly mute_all?: boolean;
+  readonly history?: 'joined' | 'all';
+}
+
+/** A group with its members, and what my role lets me change. */
 export function GroupPanel({ me, group, onClose }: Props) {
   const client = useClient();
   const text = useText();
   const path = { group_id: group.conversation_id };
-  const { members, error: loadError, reload } = useGroupMembers(group.conversation_id);
+  const list = useGroupMembers(group.conversation_id);
   const [error, setError] = useState('');
-  const role = members.find((member) => member.user_id === me.user_id)?.role ?? 'member';
-  const rules = role !== 'member';
+  const rules = group.role === 'owner' || group.role === 'admin';
 
-  /** Does a change, and reads the members again. */
-  async function change(call: () => Promise<unknown>): Promise<void> {
+  /** Does a change, and reads the members again; false if it was refused. */
+  async function change(call: () => Promise<unknown>): Promise<boolean> {
     setError('');
     try {
       await call();
-      reload();
+      list.reload();
+      return true;
     } catch (failure) {
       setError(errorText(text, failure));
+      return false;
     }
   }
 
+  const update = (body: Change) => answered(client.rest.PATCH('/v1/groups/{group_id}', { params: { path }, body }));
+  const set = (body: Change) => change(() => update(body));
   const add = (user: User) => change(() => answered(client.rest.POST('/v1/groups/{group_id}/members', { params: { path }, body: { member_ids: [user.user_id] } })));
   return (
     <Dialog onClose={onClose} title={group.name}>
-      {rules ? <Rename name={group.name} onRename={(name) => change(() => answered(client.rest.PATCH('/v1/groups/{group_id}', { params: { path }, body: { name } })))} /> : null}
       {rules ? (
-        <section>
-          <h2 className="title">{text.addMembers}</h2>
-          <PersonSearch without={new Set(members.map((member) => member.user_id))} onPick={(user) => void add(user)} />
-        </section>
-      ) : null}
-      {error || loadError ? (
+        <>
+          <FaceField name={group.name} picture={group.avatar_url} onChange={async (picture) => void (await update({ avatar_url: picture }))} />
+          <Edited label={text.groupName} value={group.name} most={64} needed onSave={(name) => set({ name })} />
+          <Edited label={text.announcement} value={group.announcement} most={2_000} lines onSave={(announcement) => set({ announcement })} />
+          <Choice label={text.muteAll} help={text.muteAllHelp} checked={group.mute_all} onChange={(on) => set({ mute_all: on })} />
+          <Choice label={text.openHistory} help={text.openHistoryHelp} checked={group.history === 'all'} onChange={(on) => set({ history: on ? 'all' : 'joined' })} />
+        </>
+      ) : (
+        <>
+          <div className="face-field">
+            <Face name={group.name} picture={group.avatar_url} size="xl" />
+            <p className="announced">{group.announcement}</p>
+          </div>
+          {group.mute_all ? <p className="dim">{text.mutedAll}</p> : null}
+        </>
+      )}
+      {error || list.error ? (
         <p className="error" role="alert">
-          {error || loadError}
+          {error || list.error}
         </p>
       ) : null}
-      <h2 className="title">{text.memberCount(group.member_count)}</h2>
-      <MemberLines me={me} role={role} members={members} groupID={group.conversation_id} change={change} />
-      <Ways group={group} me={me} role={role} onError={setError} onClose={onClose} />
+      {rules ? (
+        <section className="section">
+          <h2 className="title">{text.addMembers}</h2>
+          <PersonSearch without={new Set(list.members.map((member) => member.user_id))} onPick={(user) => void add(user)} />
+        </section>
+      ) : null}
+      <section className="section">
+        <h2 className="title">{text.memberCount(group.member_count)}</h2>
+        <MemberList me={me} group={group} list={list} change={change} />
+      </section>
+      <Ways group={group} me={me} onError={setError} onClose={onClose} />
     </Dialog>
   );
 }
 
-function Rename({ name, onRename }: { name: string; onRename: (name: string) => Promise<void> }) {
+interface EditedProps {
+  readonly label: string;
+  readonly value: string;
+  /** Characters. */
+  readonly most: number;
+  readonly needed?: boolean;
+  readonly lines?: boolean;
+  /** Answers whether it could be saved. */
+  readonly onSave: (value: string) => Promise<boolean>;
+}
+
+/** A text that is changed and then saved. What others save meanwhile is shown while nothing was changed here. */
+function Edited({ label, value, most, needed, lines, onSave }: EditedProps) {
   const text = useText();
-  const [value, setValue] = useState(name);
+  const [changed, setChanged] = useState<string | null>(null);
+  const now = changed ?? value;
+  const same = now.trim() === value;
   function submit(event: FormEvent): void {
     event.preventDefault();
-    void onRename(value.trim());
+    void onSave(now.trim()).then((done) => {
+      if (done) setChanged(null);
+    });
   }
+  const field = { className: 'grow', label, maxLength: most, value: now, onChange: (event: { currentTarget: { value: string } }) => setChanged(event.currentTarget.value) };
   return (
-    <form className="row" onSubmit={submit}>
-      <TextInput className="grow" aria-label={text.groupName} maxLength={100} value={value} onChange={(event) => setValue(event.currentTarget.value)} />
-      <Button type="submit" variant="light" disabled={!value.trim() || value.trim() === name}>
-        {text.rename}
+    <form className="row row-low" onSubmit={submit}>
+      {lines ? <Textarea {...field} rows={3} /> : <TextInput {...field} />}
+      <Button type="submit" variant="light" disabled={same || (needed && !now.trim())} aria-label={`${text.save}: ${label}`}>
+        {text.save}
       </Button>
     </form>
   );
 }
 
-interface LinesProps {
-  readonly me: User;
-  readonly role: Member['role'];
-  readonly members: readonly Member[];
-  readonly groupID: string;
-  readonly change: (call: () => Promise<unknown>) => Promise<void>;
-}
-
-function MemberLines({ me, role, members, groupID, change }: LinesProps) {
-  const text = useText();
-  return (
-    <ul className="people members">
-      {members.map((member) => (
-        <li key={member.user_id} className="person">
-          <PersonLine userID={member.user_id}>
-            {member.user_id === me.user_id ? <span className="dim">{text.you}</span> : null}
-            <span className="role">{text.roles[member.role]}</span>
-            {member.user_id !== me.user_id && mayChange(role, member.role) ? <MemberMenu groupID={groupID} member={member} mine={role} change={change} /> : null}
-          </PersonLine>
-        </li>
-      ))}
-    </ul>
-  );
-}
-
-function mayChange(mine: Member['role'], other: Member['role']): boolean {
-  return mine === 'owner' || (mine === 'admin' && other === 'member');
-}
-
 /** The ways out. They are asked about before they are gone. */
-function Ways({ group, me, role, onError, onClose }: { group: Conversation; me: User; role: Member['role']; onError: (words: string) => void; onClose: () => void }) {
+function Ways({ group, me, onError, onClose }: { group: Conversation; me: User; onError: (words: string) => void; onClose: () => void }) {
   const client = useClient();
   const text = useText();
-  const [asks, setAsks] = useState<'leave' | 'dissolve' | null>(null);
-  const id = group.conversation_id;
+  const { ask, asked } = useQuestion();
+  const path = { group_id: group.conversation_id };
 
-  async function go(): Promise<void> {
+  async function go(call: () => Promise<unknown>): Promise<void> {
     try {
-      if (asks === 'dissolve') await answered(client.rest.DELETE('/v1/groups/{group_id}', { params: { path: { group_id: id } } }));
-      else await answered(client.rest.DELETE('/v1/groups/{group_id}/members/{user_id}', { params: { path: { group_id: id, user_id: me.user_id } } }));
+      await call();
       onClose();
       open(null);
     } catch (failure) {
@@ -124,29 +143,19 @@ function Ways({ group, me, role, onError, onClose }: { group: Conversation; me: 
     }
   }
 
-  if (asks) {
-    return (
-      <div className="row" role="alert">
-        <p className="grow">{asks === 'leave' ? text.leaveSure : text.dissolveSure}</p>
-        <Button variant="default" onClick={() => setAsks(null)}>
-          {text.cancel}
-        </Button>
-        <Button color="red" onClick={() => void go()}>
-          {asks === 'leave' ? text.leave : text.dissolve}
-        </Button>
-      </div>
-    );
-  }
+  const leave = () => go(() => answered(client.rest.DELETE('/v1/groups/{group_id}/members/{user_id}', { params: { path: { ...path, user_id: me.user_id } } })));
+  const dissolve = () => go(() => answered(client.rest.DELETE('/v1/groups/{group_id}', { params: { path } })));
   return (
-    <div className="row">
-      <Button variant="light" color="red" onClick={() => setAsks('leave')}>
+    <div className="row section">
+      <Button variant="light" color="red" onClick={() => ask({ title: text.leave, words: group.role === 'owner' ? text.leaveSureOwner : text.leaveSure, onYes: () => void leave() })}>
         {text.leave}
       </Button>
-      {role === 'owner' ? (
-        <Button variant="subtle" color="red" onClick={() => setAsks('dissolve')}>
+      {group.role === 'owner' ? (
+        <Button variant="subtle" color="red" onClick={() => ask({ title: text.dissolve, words: text.dissolveSure, onYes: () => void dissolve() })}>
           {text.dissolve}
         </Button>
       ) : null}
+      {asked}
     </div>
   );
 }

@@ -20,8 +20,11 @@ export function Home({ me }: { me: User }) {
   }, [client, people, me]);
   const online = useObservable(client.connection).state === 'online';
   useEffect(() => {
-    if (online) loadAll();
-  }, [online]);
+    if (!online) return;
+    loadAll();
+    // My name may have been changed on another device.
+    client.rest.GET('/v1/users/me').then(({ data }) => data && people.add([data]), () => undefined);
+  }, [online, client, people]);
   useEffect(() => {
     const opened = client.conversations();
     setList(opened);

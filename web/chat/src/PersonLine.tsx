@@ -1,5 +1,5 @@
-import { Avatar } from '@mantine/core';
 import type { ReactNode } from 'react';
+import { Face } from './Face';
 import { nameOf, useUser } from './people';
 
 /** A user with picture and names. */
@@ -8,7 +8,7 @@ export function PersonLine({ userID, children }: { userID: string; children?: Re
   const name = user ? nameOf(user) : '…';
   return (
     <>
-      <Avatar name={name} color="initials" radius="xl" size="sm" aria-hidden="true" />
+      <Face name={name} picture={user?.avatar_url} size="sm" />
       <span className="grow ellipsis">
         {name} <span className="dim">{user ? `@${user.username}` : ''}</span>
       </span>

@@ -39,7 +39,8 @@ export function PersonSearch({ without, onPick }: { without: ReadonlySet<string>
   );
 }
 
-function useSearch(query: string): { users: readonly User[] | null; error: string } {
+/** The users whose user name begins with a query, or whose id it is; null while that is not known. */
+export function useSearch(query: string): { users: readonly User[] | null; error: string } {
   const client = useClient();
   const people = usePeople();
   const text = useText();

@@ -1,5 +1,6 @@
-import type { MemberPosition, Message } from '@ackbox/client';
-import { useEffect, useState } from 'react';
+import type { components, MemberPosition, Message } from '@ackbox/client';
+import { Button } from '@mantine/core';
+import { useCallback, useEffect, useRef, useState } from 'react';
 import { useClient } from './client';
 import { Dialog } from './Dialog';
 import { useText } from './language';
@@ -7,36 +8,54 @@ import { PersonLine } from './PersonLine';
 import { answered, errorText } from './problem';
 
 type State = 'read' | 'delivered' | 'undelivered';
+type Answer = components['schemas']['MessageReceiptsOutputBody'];
+
+/** Members that are read at once. */
+const page = 100;
+/** How long no receipt has come before the members are read again, in ms. */
+const pause = 300;
 
 /** Who has read a message, who has received it, and who has not. */
 export function ReadBy({ message, onClose }: { message: Message; onClose: () => void }) {
   const text = useText();
-  const { members, error } = useReaders(message);
-  const groups: [State, string][] = [
-    ['read', text.readers],
-    ['delivered', text.receivers],
-    ['undelivered', text.waiting],
+  const { answer, members, hasMore, more, error } = useReaders(message);
+  const read = answer?.read_count ?? 0;
+  const delivered = answer?.delivered_count ?? 0;
+  const groups: [State, string, number][] = [
+    ['read', text.readers, read],
+    ['delivered', text.receivers, delivered - read],
+    ['undelivered', text.waiting, (answer?.member_count ?? 0) - delivered],
   ];
   return (
     <Dialog onClose={onClose} title={text.info}>
-      {error ? <p role="alert" className="error">{error}</p> : null}
-      {members
-        ? groups.map(([state, title]) => {
-            const of = members.filter((member) => stateOf(message, member) === state);
-            return (
-              <section key={state}>
-                <h2 className="title">{title} · {of.length}</h2>
-                <ul className="people">
-                  {of.map((member) => (
+      {error ? (
+        <p role="alert" className="error">
+          {error}
+        </p>
+      ) : null}
+      {answer
+        ? groups.map(([state, title, count]) => (
+            <section key={state}>
+              <h2 className="title">
+                {title} · {count}
+              </h2>
+              <ul className="people">
+                {members
+                  .filter((member) => stateOf(message, member) === state)
+                  .map((member) => (
                     <li key={member.user_id} className="person">
                       <PersonLine userID={member.user_id} />
                     </li>
                   ))}
-                </ul>
-              </section>
-            );
-          })
+              </ul>
+            </section>
+          ))
         : null}
+      {hasMore ? (
+        <Button variant="subtle" onClick={more}>
+          {text.more}
+        </Button>
+      ) : null}
     </Dialog>
   );
 }
@@ -46,30 +65,54 @@ function stateOf(message: Message, member: MemberPosition): State {
   return member.delivered_seq >= message.conversation_seq ? 'delivered' : 'undelivered';
 }
 
-function useReaders(message: Message): { members: readonly MemberPosition[] | null; error: string } {
+/** The first members of whom it is known, and more when they are wanted; read again when a receipt comes. */
+function useReaders(message: Message) {
   const client = useClient();
   const text = useText();
-  const [members, setMembers] = useState<readonly MemberPosition[] | null>(null);
+  const [shown, setShown] = useState<{ answer: Answer | null; members: readonly MemberPosition[] }>({ answer: null, members: [] });
   const [error, setError] = useState('');
-  useEffect(() => {
-    let gone = false;
-    const load = () =>
-      void answered(client.rest.GET('/v1/messages/{message_id}/receipts', { params: { path: { message_id: message.message_id }, query: { limit: 200 } } })).then(
-        (answer) => {
-          if (!gone) setMembers(answer.members);
-        },
-        (failure: unknown) => {
-          if (!gone) setError(errorText(text, failure));
-        },
+  const wanted = useRef(page);
+  const load = useCallback(async () => {
+    const members: MemberPosition[] = [];
+    let cursor: string | undefined;
+    for (;;) {
+      const answer: Answer = await answered(
+        client.rest.GET('/v1/messages/{message_id}/receipts', { params: { path: { message_id: message.message_id }, query: { limit: page, ...(cursor ? { cursor } : {}) } } }),
       );
-    load();
+      members.push(...answer.members);
+      cursor = answer.next_cursor;
+      if (!answer.has_more || members.length >= wanted.current) return { answer, members };
+    }
+  }, [client, message]);
+  const latest = useRef(0);
+  const show = useCallback(() => {
+    const turn = ++latest.current;
+    load().then(
+      (found) => {
+        if (turn === latest.current) setShown(found);
+      },
+      (failure: unknown) => {
+        if (turn === latest.current) setError(errorText(text, failure));
+      },
+    );
+  }, [load, text]);
+  useEffect(() => {
+    show();
+    let timer: ReturnType<typeof setTimeout> | undefined;
     const end = client.on('receipt', ({ conversationID }) => {
-      if (conversationID === message.conversation_id) load();
+      if (conversationID !== message.conversation_id) return;
+      clearTimeout(timer);
+      timer = setTimeout(show, pause);
     });
     return () => {
-      gone = true;
+      latest.current++;
+      clearTimeout(timer);
       end();
     };
-  }, [client, text, message]);
-  return { members, error };
+  }, [client, message, show]);
+  const more = () => {
+    wanted.current += page;
+    show();
+  };
+  return { ...shown, hasMore: shown.answer?.has_more ?? false, more, error };
 }

@@ -68,7 +68,7 @@ test('a group: made, called, replied to, recalled, ruled and left, at desktop an
   await ann.page.getByRole('button', { name: 'Close' }).click();
   await eve.page.getByRole('button', { name: 'Group details' }).click();
   await eve.page.getByRole('button', { name: 'Leave group' }).click();
-  await eve.page.getByRole('alert').getByRole('button', { name: 'Leave group' }).click();
+  await eve.page.getByRole('dialog', { name: 'Leave group' }).getByRole('button', { name: 'Leave group' }).click();
   await eve.page.locator('a.line', { hasText: 'Lake trip' }).waitFor({ state: 'detached' });
   await ann.page.getByText('Eve left').first().waitFor();
   await ann.page.getByText('2 members').waitFor();
