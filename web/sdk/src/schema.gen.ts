@@ -89,6 +89,44 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/admin/ack-queue": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The pushes that wait for their ack */
+        get: operations["admin-ack-queue"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/announcements": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What everybody was told */
+        get: operations["admin-list-announcements"];
+        put?: never;
+        /**
+         * Tell everybody
+         * @description 201 once it is durable: pushed to who is connected, found by who is away; who registers later sees those that come after. The same key again answers 200 with the first announcement, with another text 422 idempotency_key_reused. Take it back with …/messages/{message_id}/remove.
+         */
+        post: operations["admin-announce"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/admin/audit": {
         parameters: {
             query?: never;
@@ -98,6 +136,489 @@ export interface paths {
         };
         /** What operators did */
         get: operations["admin-list-audit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/config": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The settings in force on the node that answers
+         * @description Secrets, and passwords in addresses, are masked.
+         */
+        get: operations["admin-config"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/conversations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All conversations */
+        get: operations["admin-list-conversations"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/conversations/{conversation_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Any conversation */
+        get: operations["admin-get-conversation"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/conversations/{conversation_id}/dissolve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * End a group
+         * @description As its owner would. 404 for what is no group, or was dissolved.
+         */
+        post: operations["admin-dissolve-conversation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/conversations/{conversation_id}/members": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Who belongs to any conversation
+         * @description Of the announcements, to which everybody belongs, the list is empty.
+         */
+        get: operations["admin-list-members"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/conversations/{conversation_id}/members/{user_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Take anybody out of a group
+         * @description An owner's group goes to who would inherit it if they left; with nobody left it is dissolved.
+         */
+        delete: operations["admin-remove-member"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/conversations/{conversation_id}/messages": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The messages of any conversation
+         * @description Ascending after after_seq, descending before before_seq, the newest page without either; of dissolved groups too. Audited: it shows what people wrote.
+         */
+        get: operations["admin-get-history"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/conversations/{conversation_id}/mute": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Let only a group's owner and admins write, or all again */
+        put: operations["admin-mute-conversation"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/jobs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The jobs of all nodes and how their last runs went */
+        get: operations["admin-list-jobs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/jobs/{name}/run": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Run a job now
+         * @description Beside its ticks, once a run that is under way has ended. The answer does not wait for it.
+         */
+        post: operations["admin-run-job"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/log-level": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The log level of each node */
+        get: operations["admin-log-level"];
+        /**
+         * Change the log level, for a time
+         * @description 503 when a node does not answer: the others have the level then.
+         */
+        put: operations["admin-set-log-level"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/messages": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Find messages
+         * @description By sender_id and client_msg_id, or by conversation_id and, if given, from and to. Audited: it shows what people wrote.
+         */
+        get: operations["admin-find-messages"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/messages/{message_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Any message
+         * @description Audited: it shows what people wrote.
+         */
+        get: operations["admin-get-message"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/messages/{message_id}/remove": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Take any message back
+         * @description A recall at any time, in every kind of conversation; its sender_id is the service's own. Again: the same answer. What the server wrote stays: 403.
+         */
+        post: operations["admin-remove-message"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/messages/{message_id}/trace": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What happened to a message
+         * @description Where it is with whom comes from the tables and is always there; events come from the traces of all nodes, which are kept for a time and, under load, of a share of the messages.
+         */
+        get: operations["admin-trace-message"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/nodes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The nodes
+         * @description Those that live, and those of the last day that ended without a word.
+         */
+        get: operations["admin-list-nodes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/nodes/{node}/drain": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make a node turn clients away
+         * @description A draining node answers /readyz with 503, refuses new sockets with 503 and asks the present ones to go (bye, 1012), spread over seconds. It goes on answering requests. A restart ends it.
+         */
+        post: operations["admin-drain"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/nodes/{node}/undrain": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Let a node take clients again
+         * @description A draining node answers /readyz with 503, refuses new sockets with 503 and asks the present ones to go (bye, 1012), spread over seconds. It goes on answering requests. A restart ends it.
+         */
+        post: operations["admin-undrain"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/series": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What each node did in the last minutes, in steps
+         * @description Kept in memory, for an hour.
+         */
+        get: operations["admin-series"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/session": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who is logged in */
+        get: operations["admin-session"];
+        put?: never;
+        /**
+         * Log in with a cookie
+         * @description For the admin page: the cookie is HttpOnly and SameSite=Strict, counts for calls under /v1/admin only, and is renewed while it is used. An account that is no admin gets 403.
+         */
+        post: operations["admin-login"];
+        /**
+         * Log out
+         * @description Ends the login that asks, by cookie or token.
+         */
+        delete: operations["admin-logout"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The sockets of all nodes */
+        get: operations["admin-list-sessions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/statistics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How much is kept */
+        get: operations["admin-statistics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/stuck": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Devices that are behind
+         * @description In mailboxes; log conversations are not looked at. An answer may be two seconds old.
+         */
+        get: operations["admin-list-stuck"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/users": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Find accounts */
+        get: operations["admin-list-users"];
+        put?: never;
+        /** Make an account */
+        post: operations["admin-create-user"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/users/{user_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** An account and how much it has */
+        get: operations["admin-get-user"];
         put?: never;
         post?: never;
         delete?: never;
@@ -116,12 +637,149 @@ export interface paths {
         get?: never;
         /**
          * Shut an account out
-         * @description Its sessions end, its sockets close with 4003, it cannot log in.
+         * @description Its sessions end, its sockets close with 4003 on all nodes, it cannot log in. Not oneself, and not the last admin: 403.
          */
         put: operations["ban-user"];
         post?: never;
         /** Let an account log in again */
         delete: operations["unban-user"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/users/{user_id}/devices": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** An account's devices, their positions and sockets */
+        get: operations["admin-list-devices"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/users/{user_id}/devices/{device_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Forget a device
+         * @description As its user can: its position goes, its socket closes with 4001, the login that was last seen on it ends.
+         */
+        delete: operations["admin-forget-device"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/users/{user_id}/devices/{device_id}/close": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Close a device's socket
+         * @description With 1012, on whichever node it is: the client comes back. 404 when there is none.
+         */
+        post: operations["admin-close-socket"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/users/{user_id}/devices/{device_id}/push": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Push to a device what it has not acked, again
+         * @description 404 when it is not connected.
+         */
+        post: operations["admin-push-again"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/users/{user_id}/password": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Give an account a new password
+         * @description It is signed out everywhere.
+         */
+        put: operations["admin-set-password"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/users/{user_id}/role": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Change what an account may do
+         * @description Who is no admin any more is signed out everywhere. Not the last admin: 403.
+         */
+        put: operations["admin-set-role"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/admin/users/{user_id}/sign-out": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * End all logins of an account
+         * @description Its sockets close with 4001 on all nodes.
+         */
+        post: operations["admin-sign-out"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -730,6 +1388,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/messages/{message_id}/trace": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What happened to a message of one's own
+         * @description Who has received and read it, and when as far as that is still known. 403 receipts_off in a large group.
+         */
+        get: operations["trace-message"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/messages/deleted": {
         parameters: {
             query?: never;
@@ -908,6 +1586,478 @@ export interface components {
         AddMembersInputBody: {
             member_ids: string[];
         };
+        AdminAckQueue: {
+            /** @description Entries that were pushed once, twice … */
+            by_attempt: number[];
+            /** Format: int64 */
+            capacity: number;
+            /** Format: int64 */
+            entries: number;
+            /**
+             * Format: int64
+             * @description Since the node started
+             */
+            evictions: number;
+            node: string;
+            /**
+             * Format: int64
+             * @description Unix ms; when the entry that is due next was first pushed; 0: there is none
+             */
+            oldest_pushed_at: number;
+            /**
+             * Format: int64
+             * @description Since the node started
+             */
+            retries: number;
+        };
+        AdminAckQueueOutputBody: {
+            missing_nodes: string[];
+            nodes: components["schemas"]["AdminAckQueue"][];
+        };
+        AdminConfigOutputBody: {
+            settings: components["schemas"]["AdminSetting"][];
+        };
+        AdminDevice: {
+            /** Format: int64 */
+            acked: number;
+            /**
+             * Format: int64
+             * @description Of the oldest of them
+             */
+            attempts: number;
+            connected: boolean;
+            /**
+             * Format: int64
+             * @description Unix ms; 0: not connected
+             */
+            connected_at: number;
+            connection_id: string;
+            device_id: string;
+            /**
+             * Format: int64
+             * @description Of the mailbox
+             */
+            head: number;
+            /**
+             * Format: int64
+             * @description Entries that it has not acked
+             */
+            lag: number;
+            /**
+             * Format: int64
+             * @description Unix ms
+             */
+            last_seen_at: number;
+            /** @description What it calls itself; empty: nothing */
+            name: string;
+            /** @description Empty: not connected */
+            node: string;
+            /**
+             * Format: int64
+             * @description Pushes that wait for their ack
+             */
+            pending: number;
+            /** @description opening, live or behind; empty: not connected */
+            state: string;
+        };
+        AdminDevicesOutputBody: {
+            /** @description Latest seen first, at most 200 */
+            devices: components["schemas"]["AdminDevice"][];
+            missing_nodes: string[];
+        };
+        AdminJob: {
+            /** Format: int64 */
+            every_ms: number;
+            /** Format: int64 */
+            failures: number;
+            /** Format: int64 */
+            last_duration_ms: number;
+            last_error: string;
+            /** @description ok, error or panic; empty: not yet */
+            last_outcome: string;
+            /**
+             * Format: int64
+             * @description Unix ms; 0: not yet
+             */
+            last_run_at: number;
+            name: string;
+            node: string;
+            running: boolean;
+            /** Format: int64 */
+            runs: number;
+        };
+        AdminJobsOutputBody: {
+            jobs: components["schemas"]["AdminJob"][];
+            missing_nodes: string[];
+        };
+        AdminLogLevel: {
+            /** @enum {string} */
+            level: "debug" | "info" | "warn" | "error";
+            node: string;
+            /**
+             * Format: int64
+             * @description Unix ms; 0: until it is changed or the node stops
+             */
+            until: number;
+        };
+        AdminLogLevelOutputBody: {
+            missing_nodes: string[];
+            nodes: components["schemas"]["AdminLogLevel"][];
+        };
+        AdminMailbox: {
+            /** Format: int64 */
+            floor: number;
+            /** Format: int64 */
+            head: number;
+        };
+        AdminNewUser: {
+            /** @description Default: the username */
+            display_name?: string;
+            /** Format: password */
+            password: string;
+            /**
+             * @default user
+             * @enum {string}
+             */
+            role?: "user" | "admin";
+            /** @description Folded to lower case */
+            username: string;
+        };
+        AdminNode: {
+            /** @description Of its public listener, as it was configured */
+            address: string;
+            /** Format: int64 */
+            goroutines: number;
+            /** Format: int64 */
+            heap_bytes: number;
+            /**
+             * Format: int64
+             * @description Unix ms
+             */
+            lease_expires_at: number;
+            node: string;
+            /** @description The node that answers */
+            self: boolean;
+            /** Format: int64 */
+            sessions: number;
+            /**
+             * Format: int64
+             * @description Unix ms
+             */
+            started_at: number;
+            /**
+             * @description down: its lease has ended, or it does not answer
+             * @enum {string}
+             */
+            state: "up" | "draining" | "down";
+            /** Format: int64 */
+            uptime_ms: number;
+            version: string;
+        };
+        AdminNodesOutputBody: {
+            missing_nodes: string[];
+            nodes: components["schemas"]["AdminNode"][];
+        };
+        AdminPasswordInputBody: {
+            /**
+             * Format: password
+             * @description Default: one is made
+             */
+            password?: string;
+        };
+        AdminPasswordOutputBody: {
+            /** @description The one that was made; empty when it was given */
+            password: string;
+        };
+        AdminRoleInputBody: {
+            /** @enum {string} */
+            role: "user" | "admin";
+        };
+        AdminSeries: {
+            node: string;
+            /** @description The oldest first */
+            samples: components["schemas"]["Sample"][];
+        };
+        AdminSeriesOutputBody: {
+            missing_nodes: string[];
+            nodes: components["schemas"]["AdminSeries"][];
+            /** Format: int64 */
+            step_ms: number;
+        };
+        AdminSession: {
+            /**
+             * Format: int64
+             * @description Unix ms; later with every call, up to 12 hours after the login
+             */
+            expires_at: number;
+            user: components["schemas"]["AdminUser"];
+        };
+        AdminSetting: {
+            changed: boolean;
+            default: string;
+            env: string;
+            help: string;
+            name: string;
+            secret: boolean;
+            /** @description Masked where it is a secret */
+            value: string;
+        };
+        AdminSocket: {
+            /** Format: int64 */
+            acked: number;
+            /**
+             * Format: int64
+             * @description Of the oldest of them
+             */
+            attempts: number;
+            /**
+             * Format: int64
+             * @description Unix ms
+             */
+            connected_at: number;
+            connection_id: string;
+            device_id: string;
+            node: string;
+            /**
+             * Format: int64
+             * @description Pushes that wait for their ack
+             */
+            pending: number;
+            /**
+             * Format: int64
+             * @description Everything up to this seq has been pushed, or acked
+             */
+            pushed: number;
+            /** @enum {string} */
+            state: "opening" | "live" | "behind";
+            /** @example 412345678901234567 */
+            user_id: string;
+            username: string;
+        };
+        AdminSocketsOutputBody: {
+            has_more: boolean;
+            missing_nodes: string[];
+            next_cursor: string;
+            sessions: components["schemas"]["AdminSocket"][];
+        };
+        AdminTraceOutputBody: {
+            accepted: components["schemas"]["TraceAcceptance"];
+            /** @description The sender's key, client_msg_id */
+            client_message_id: string;
+            /** @description Nothing is missing in events, as far as can be known */
+            complete: boolean;
+            /** @example 412345678901234567 */
+            conversation_id: string;
+            /** Format: int64 */
+            conversation_seq: number;
+            /** @enum {string} */
+            delivery: "mailbox" | "log";
+            /** @description By time: of the message, and of the recipients of this page and the sender */
+            events: components["schemas"]["TraceEvent"][];
+            has_more: boolean;
+            /** @example 412345678901234567 */
+            message_id: string;
+            /** @description Nodes that did not answer, and those that are gone and may have seen the message */
+            missing_nodes: string[];
+            /** @description There are more than are shown */
+            more_events: boolean;
+            next_cursor: string;
+            /**
+             * Format: int64
+             * @description Unix ms; 0: never
+             */
+            recalled_at: number;
+            /** @description By user id */
+            recipients: components["schemas"]["TraceRecipient"][];
+            /** @description The nodes' traces follow this message. Above ACKBOX_TRACE_RATE they follow a share */
+            sampled: boolean;
+            /** @description The sender's own devices */
+            sender: components["schemas"]["TraceRecipient"];
+            /** @example 412345678901234567 */
+            sender_id: string;
+            totals: components["schemas"]["TraceTotals"];
+        };
+        AdminUser: {
+            avatar_url: string;
+            /**
+             * Format: int64
+             * @description Unix ms; 0: not banned
+             */
+            banned_at: number;
+            /**
+             * Format: int64
+             * @description Unix ms
+             */
+            created_at: number;
+            display_name: string;
+            /** @example 412345678901234567 */
+            id: string;
+            /** @enum {string} */
+            role: "user" | "admin";
+            username: string;
+        };
+        AdminUserDetailOutputBody: {
+            /** Format: int64 */
+            conversations: number;
+            /** Format: int64 */
+            devices: number;
+            /** Format: int64 */
+            file_bytes: number;
+            /** Format: int64 */
+            files: number;
+            mailbox: components["schemas"]["AdminMailbox"];
+            /** @description Nodes that did not say whether one is connected there */
+            missing_nodes: string[];
+            /** @description One of the devices is connected */
+            online: boolean;
+            user: components["schemas"]["AdminUser"];
+        };
+        AdminUserOutputBody: {
+            user: components["schemas"]["AdminUser"];
+        };
+        AdminUsersOutputBody: {
+            has_more: boolean;
+            next_cursor: string;
+            users: components["schemas"]["AdminUser"][];
+        };
+        AnnounceInputBody: {
+            /** @description The idempotency key: made once per announcement, and repeated on every retry */
+            client_msg_id: string;
+            text: string;
+        };
+        AnnouncementsOutputBody: {
+            /** @description The newest first; those that were taken back have recalled_at */
+            announcements: components["schemas"]["Message"][];
+            has_more: boolean;
+            next_cursor: string;
+        };
+        AnnounceOutputBody: {
+            /** @description An earlier call with this key made the announcement */
+            duplicate: boolean;
+            message: components["schemas"]["Message"];
+        };
+        AnyConversation: {
+            /**
+             * Format: int64
+             * @description Unix ms
+             */
+            created_at: number;
+            /** @enum {string} */
+            delivery: "mailbox" | "log";
+            /**
+             * Format: int64
+             * @description Unix ms; 0: it was not
+             */
+            dissolved_at: number;
+            /** @description The announcements: all accounts belong, and are not counted */
+            everyone?: boolean;
+            /**
+             * Format: int64
+             * @description Its highest conversation_seq
+             */
+            head: number;
+            /** @example 412345678901234567 */
+            id: string;
+            /** @enum {string} */
+            kind: "direct" | "group";
+            /**
+             * Format: int64
+             * @description Unix ms; 0: there is none
+             */
+            last_message_at: number;
+            /** Format: int64 */
+            members: number;
+            mute_all: boolean;
+            name: string;
+            /** @description Of a group; empty of a direct conversation */
+            owner_id: string;
+            /** @description Both of a direct conversation; one who writes to themselves is there twice */
+            user_ids?: string[];
+        };
+        AnyConversationDetails: {
+            announcement: string;
+            avatar_url: string;
+            /**
+             * Format: int64
+             * @description Unix ms
+             */
+            created_at: number;
+            /** @enum {string} */
+            delivery: "mailbox" | "log";
+            /**
+             * Format: int64
+             * @description Unix ms; 0: it was not
+             */
+            dissolved_at: number;
+            /** @description The announcements: all accounts belong, and are not counted */
+            everyone?: boolean;
+            /**
+             * Format: int64
+             * @description Its highest conversation_seq
+             */
+            head: number;
+            /** @enum {string} */
+            history: "joined" | "all";
+            /** @example 412345678901234567 */
+            id: string;
+            /** @enum {string} */
+            kind: "direct" | "group";
+            /**
+             * Format: int64
+             * @description Unix ms; 0: there is none
+             */
+            last_message_at: number;
+            /** Format: int64 */
+            members: number;
+            mute_all: boolean;
+            name: string;
+            /** @description Of a group; empty of a direct conversation */
+            owner_id: string;
+            /** @description Both of a direct conversation */
+            people?: components["schemas"]["Person"][];
+            /** @description Both of a direct conversation; one who writes to themselves is there twice */
+            user_ids?: string[];
+        };
+        AnyConversationOutputBody: {
+            conversation: components["schemas"]["AnyConversationDetails"];
+        };
+        AnyConversationsOutputBody: {
+            conversations: components["schemas"]["AnyConversation"][];
+            has_more: boolean;
+            next_cursor: string;
+        };
+        AnyMember: {
+            /**
+             * Format: int64
+             * @description Up to this conversation_seq all is on one of their devices
+             */
+            delivered: number;
+            display_name: string;
+            /**
+             * Format: int64
+             * @description Unix ms
+             */
+            joined_at: number;
+            /**
+             * Format: int64
+             * @description Unix ms; 0: may write
+             */
+            muted_until: number;
+            /** Format: int64 */
+            read: number;
+            /** @enum {string} */
+            role: "owner" | "admin" | "member";
+            /** @example 412345678901234567 */
+            user_id: string;
+            /** @description Empty: the account is gone */
+            username: string;
+        };
+        AnyMembersOutputBody: {
+            has_more: boolean;
+            /** @description By user id */
+            members: components["schemas"]["AnyMember"][];
+            next_cursor: string;
+        };
         AuditEntry: {
             /** @example user.ban */
             action: string;
@@ -1031,6 +2181,20 @@ export interface components {
              */
             updated_at: string;
         };
+        ConversationCounts: {
+            /** Format: int64 */
+            direct: number;
+            /**
+             * Format: int64
+             * @description Groups that are delivered by mailbox
+             */
+            group: number;
+            /**
+             * Format: int64
+             * @description Groups that are delivered by log
+             */
+            log: number;
+        };
         ConversationEvent: {
             /** @example 412345678901234567 */
             conversation_id: string;
@@ -1066,6 +2230,16 @@ export interface components {
              * @description Entries behind the device's position that are not one's own
              */
             unread: number;
+        };
+        DatabaseFigures: {
+            /** @enum {string} */
+            dialect: "mysql" | "sqlite";
+            /**
+             * Format: int64
+             * @description Tables and indexes; MySQL and MariaDB estimate it
+             */
+            size_bytes: number;
+            version: string;
         };
         DeletedFrame: {
             /** @example 412345678901234567 */
@@ -1202,6 +2376,12 @@ export interface components {
             quota_bytes: number;
             /** @description Media types that are taken */
             types: string[];
+        };
+        FindMessagesOutputBody: {
+            has_more: boolean;
+            /** @description The newest first */
+            messages: components["schemas"]["Message"][];
+            next_cursor: string;
         };
         Grant: {
             /** @description For the header Authorization: Bearer */
@@ -1409,6 +2589,10 @@ export interface components {
             /** Format: int64 */
             read_count: number;
         };
+        MuteAllInputBody: {
+            /** @description Only the owner and admins may write */
+            mute_all: boolean;
+        };
         MuteInputBody: {
             /**
              * Format: int64
@@ -1420,6 +2604,38 @@ export interface components {
             /** @description The others */
             member_ids: string[];
             name: string;
+        };
+        OwnTraceOutputBody: {
+            /**
+             * Format: date-time
+             * @description When the message was durable
+             * @example 2026-11-21T12:00:00.000Z
+             */
+            accepted_at: string;
+            /** @example 412345678901234567 */
+            conversation_id: string;
+            /**
+             * Format: int64
+             * @description Who has read it counts too
+             */
+            delivered_count: number;
+            has_more: boolean;
+            /** @example 412345678901234567 */
+            message_id: string;
+            next_cursor?: string;
+            /** Format: int64 */
+            read_count: number;
+            /** Format: int64 */
+            recipient_count: number;
+            /** @description By user id; who has left since is there too */
+            recipients: components["schemas"]["TraceReader"][];
+        };
+        Person: {
+            avatar_url: string;
+            display_name: string;
+            /** @example 412345678901234567 */
+            user_id: string;
+            username: string;
         };
         Ping: {
             /**
@@ -1562,6 +2778,16 @@ export interface components {
             members: components["schemas"]["MemberPosition"][];
             next_cursor?: string;
         };
+        RedisFigures: {
+            /** Format: int64 */
+            clients: number;
+            /** Format: int64 */
+            memory_bytes: number;
+            /** @enum {string} */
+            state: "up" | "down";
+            /** @description Empty: the one in the process */
+            version: string;
+        };
         Refresh: {
             refresh_token: string;
         };
@@ -1579,9 +2805,115 @@ export interface components {
              */
             username: string;
         };
+        RemoveInputBody: {
+            /** @description For the audit log; nobody else sees it */
+            reason?: string;
+        };
+        RetryStep: {
+            /**
+             * Format: int64
+             * @description The highest counts those above too
+             */
+            attempt: number;
+            /** Format: int64 */
+            entries: number;
+        };
         RoleInputBody: {
             /** @enum {string} */
             role: "owner" | "admin" | "member";
+        };
+        RunJobInputBody: {
+            /** @description Default: the node that is asked */
+            node?: string;
+        };
+        Sample: {
+            /**
+             * Format: double
+             * @description Transactions of acks
+             */
+            ack_commit_p50_ms: number;
+            /** Format: double */
+            ack_commit_p99_ms: number;
+            /**
+             * Format: double
+             * @description From the first push to the ack
+             */
+            ack_p50_ms: number;
+            /** Format: double */
+            ack_p99_ms: number;
+            /** Format: int64 */
+            ack_queue: number;
+            /** Format: double */
+            acks: number;
+            /**
+             * Format: int64
+             * @description Unix ms
+             */
+            at: number;
+            /**
+             * Format: double
+             * @description Messages in one transaction, on average; 0: there was none
+             */
+            batch_size: number;
+            /** Format: double */
+            commit_p50_ms: number;
+            /** Format: double */
+            commit_p99_ms: number;
+            /**
+             * Format: double
+             * @description Sends answered with an earlier message, a second
+             */
+            duplicates: number;
+            /**
+             * Format: double
+             * @description Sends that failed in the writer, a second
+             */
+            errors: number;
+            /**
+             * Format: double
+             * @description Pushes that the ack queue forgot, a second
+             */
+            evictions: number;
+            /** Format: int64 */
+            goroutines: number;
+            /** Format: int64 */
+            heap_bytes: number;
+            /**
+             * Format: double
+             * @description First pushes, a second
+             */
+            pushes: number;
+            /**
+             * Format: double
+             * @description Events for other nodes that were dropped, a second
+             */
+            relay_dropped: number;
+            /**
+             * Format: double
+             * @description Sessions that the sweep repaired, a second
+             */
+            repairs: number;
+            /**
+             * Format: double
+             * @description Pushes again, a second
+             */
+            retries: number;
+            /**
+             * Format: double
+             * @description From when a batch began to be written to its pushes on this node; of the batches that had any
+             */
+            send_push_p50_ms: number;
+            /** Format: double */
+            send_push_p99_ms: number;
+            /**
+             * Format: double
+             * @description Messages committed, a second
+             */
+            sends: number;
+            /** Format: int64 */
+            sessions: number;
+            /** Format: int64 */
+            writer_queue: number;
         };
         SearchOutputBody: {
             /** @description At most 20, the exact one first */
@@ -1636,6 +2968,139 @@ export interface components {
             mailbox_seq: number;
             message: components["schemas"]["Message"];
         };
+        SetLogLevelInputBody: {
+            /**
+             * Format: int64
+             * @description Then the configured level is back; 0: until it is changed or the node stops
+             */
+            for_ms?: number;
+            /** @enum {string} */
+            level: "debug" | "info" | "warn" | "error";
+            /** @description Default: all */
+            node?: string;
+        };
+        Statistics: {
+            /**
+             * Format: int64
+             * @description Among the first million accounts
+             */
+            admins: number;
+            /**
+             * Format: int64
+             * @description Above 100,000 an estimate of MySQL and MariaDB
+             */
+            blocks: number;
+            /** @description Above 100,000 an estimate from the newest 100,000 */
+            conversations: components["schemas"]["ConversationCounts"];
+            database: components["schemas"]["DatabaseFigures"];
+            /**
+             * Format: int64
+             * @description Above 100,000 an estimate of MySQL and MariaDB
+             */
+            devices: number;
+            /** @description The fields that are estimates now */
+            estimated: string[];
+            /**
+             * Format: int64
+             * @description Above 100,000 files an estimate from the newest 100,000
+             */
+            file_bytes: number;
+            /**
+             * Format: int64
+             * @description Above 100,000 an estimate of MySQL and MariaDB
+             */
+            files: number;
+            /**
+             * Format: int64
+             * @description Above 100,000 an estimate
+             */
+            mailbox_entries: number;
+            /**
+             * Format: int64
+             * @description Above 100,000 an estimate
+             */
+            messages: number;
+            /**
+             * Format: int64
+             * @description Above 100,000 an estimate from the newest 100,000
+             */
+            messages_24h: number;
+            /**
+             * Format: int64
+             * @description Unix ms; they are read at most every 30 seconds
+             */
+            read_at: number;
+            redis: components["schemas"]["RedisFigures"];
+            /**
+             * Format: int64
+             * @description Above 100,000 an estimate from the newest 100,000
+             */
+            registrations_24h: number;
+            /**
+             * Format: int64
+             * @description Accounts; above 100,000 an estimate of MySQL and MariaDB
+             */
+            users: number;
+            /**
+             * Format: int64
+             * @description Among the first million accounts
+             */
+            users_banned: number;
+        };
+        StuckDevice: {
+            /** Format: int64 */
+            acked: number;
+            /**
+             * Format: int64
+             * @description Pushes of its oldest un-acked entry
+             */
+            attempts: number;
+            connected: boolean;
+            device_id: string;
+            /** Format: int64 */
+            head: number;
+            /**
+             * Format: int64
+             * @description Entries that wait; those acked out of order count
+             */
+            lag: number;
+            /**
+             * Format: int64
+             * @description Unix ms
+             */
+            last_seen_at: number;
+            name: string;
+            /** @description Where it is connected; else empty */
+            node: string;
+            /**
+             * Format: int64
+             * @description When the first of them was made, Unix ms; 0: it is gone meanwhile
+             */
+            oldest_unacked_at: number;
+            /** @example 412345678901234567 */
+            user_id: string;
+            username: string;
+        };
+        StuckOutputBody: {
+            /** @description Sockets closed with 4008 and 4009 since the nodes began */
+            closes: {
+                [key: string]: number;
+            };
+            devices: components["schemas"]["StuckDevice"][];
+            /**
+             * Format: int64
+             * @description Since the nodes began
+             */
+            evictions: number;
+            missing_nodes: string[];
+            /** @description Of all ack queues */
+            retry_histogram: components["schemas"]["RetryStep"][];
+            /**
+             * Format: int64
+             * @description So many devices, the latest seen first, are looked at, and those that are connected
+             */
+            scan_limit: number;
+        };
         Summary: {
             /** Format: int64 */
             acked: number;
@@ -1681,6 +3146,130 @@ export interface components {
              */
             expires_at: string;
             ticket: string;
+        };
+        TraceAcceptance: {
+            /**
+             * Format: int64
+             * @description Unix ms
+             */
+            at: number;
+            /** @description The batch's first message; empty: not in the traces */
+            batch_id: string;
+            /** Format: int64 */
+            batch_size: number;
+            /**
+             * Format: double
+             * @description Time of the transaction
+             */
+            commit_ms: number;
+            /**
+             * Format: int64
+             * @description Unix ms
+             */
+            committed_at: number;
+            node: string;
+            /**
+             * @description tables: the node's trace does not have it; the times are the message's created_at, the node is that of its id
+             * @enum {string}
+             */
+            source: "trace" | "tables";
+        };
+        TraceDevice: {
+            /**
+             * Format: int64
+             * @description Its position in the mailbox, or in the log conversation
+             */
+            acked: number;
+            /**
+             * Format: int64
+             * @description Unix ms; 0: not in the traces
+             */
+            acked_at: number;
+            device_id: string;
+            /** Format: int64 */
+            head: number;
+            name: string;
+            /**
+             * @description never_connected: its user has no device, and device_id is empty. history: it came when the message was older than what a new device is pushed
+             * @enum {string}
+             */
+            state: "acked" | "pushed" | "waiting" | "never_connected" | "history";
+        };
+        TraceEvent: {
+            /**
+             * Format: int64
+             * @description Unix ms
+             */
+            at: number;
+            /** Format: int64 */
+            attempt: number;
+            connection_id: string;
+            detail: string;
+            device_id: string;
+            /** @enum {string} */
+            kind: "accepted" | "committed" | "duplicate" | "relayed" | "pushed" | "push_failed" | "retried" | "acked" | "acked_by_position" | "receipt" | "read" | "evicted" | "sweep_repair" | "behind" | "closed" | "recalled" | "synced";
+            /**
+             * Format: int64
+             * @description 0 to 999, after at
+             */
+            micros: number;
+            node: string;
+            /**
+             * Format: int64
+             * @description In the user's mailbox; of receipt and read in the conversation
+             */
+            seq: number;
+            /** @description Empty: of no user */
+            user_id: string;
+        };
+        TraceReader: {
+            /**
+             * Format: date-time
+             * @description null: not yet, or not known any more
+             * @example 2026-11-21T12:00:00.000Z
+             */
+            delivered_at: string | null;
+            /**
+             * Format: date-time
+             * @description null: not yet, or not known any more
+             * @example 2026-11-21T12:00:00.000Z
+             */
+            read_at: string | null;
+            /** @enum {string} */
+            state: "sent" | "delivered" | "read";
+            /** @example 412345678901234567 */
+            user_id: string;
+        };
+        TraceRecipient: {
+            delivered: boolean;
+            /**
+             * Format: int64
+             * @description Unix ms; 0: not in the traces
+             */
+            delivered_at: number;
+            devices: components["schemas"]["TraceDevice"][];
+            read: boolean;
+            /**
+             * Format: int64
+             * @description Unix ms; 0: not in the traces
+             */
+            read_at: number;
+            /**
+             * Format: int64
+             * @description In the mailbox; 0: not in it any more, or a log conversation
+             */
+            seq: number;
+            /** @example 412345678901234567 */
+            user_id: string;
+            username: string;
+        };
+        TraceTotals: {
+            /** Format: int64 */
+            delivered: number;
+            /** Format: int64 */
+            read: number;
+            /** Format: int64 */
+            recipients: number;
         };
         Typing: {
             /** @example 412345678901234567 */
@@ -1832,6 +3421,77 @@ export interface operations {
             default: components["responses"]["problem"];
         };
     };
+    "admin-ack-queue": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminAckQueueOutputBody"];
+                };
+            };
+            default: components["responses"]["problem"];
+        };
+    };
+    "admin-list-announcements": {
+        parameters: {
+            query?: {
+                /** @description next_cursor of the page before */
+                cursor?: number;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AnnouncementsOutputBody"];
+                };
+            };
+            default: components["responses"]["problem"];
+        };
+    };
+    "admin-announce": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AnnounceInputBody"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AnnounceOutputBody"];
+                };
+            };
+            default: components["responses"]["problem"];
+        };
+    };
     "admin-list-audit": {
         parameters: {
             query?: {
@@ -1865,6 +3525,716 @@ export interface operations {
             default: components["responses"]["problem"];
         };
     };
+    "admin-config": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminConfigOutputBody"];
+                };
+            };
+            default: components["responses"]["problem"];
+        };
+    };
+    "admin-list-conversations": {
+        parameters: {
+            query?: {
+                /** @description next_cursor of the page before */
+                cursor?: string;
+                delivery?: "mailbox" | "log";
+                kind?: "direct" | "group";
+                limit?: number;
+                /** @description Who belongs to it */
+                member_id?: string;
+                /** @description A part of the name, in any case, or a whole id */
+                q?: string;
+                /** @description head and members read all conversations for each page */
+                sort?: "created_at" | "-created_at" | "head" | "-head" | "members" | "-members";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AnyConversationsOutputBody"];
+                };
+            };
+            default: components["responses"]["problem"];
+        };
+    };
+    "admin-get-conversation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                conversation_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AnyConversationOutputBody"];
+                };
+            };
+            default: components["responses"]["problem"];
+        };
+    };
+    "admin-dissolve-conversation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                conversation_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["problem"];
+        };
+    };
+    "admin-list-members": {
+        parameters: {
+            query?: {
+                /** @description next_cursor of the page before */
+                cursor?: string;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                conversation_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AnyMembersOutputBody"];
+                };
+            };
+            default: components["responses"]["problem"];
+        };
+    };
+    "admin-remove-member": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                conversation_id: string;
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["problem"];
+        };
+    };
+    "admin-get-history": {
+        parameters: {
+            query?: {
+                /** @description Ascending from there */
+                after_seq?: number;
+                /** @description Descending from there */
+                before_seq?: number;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                conversation_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HistoryOutputBody"];
+                };
+            };
+            default: components["responses"]["problem"];
+        };
+    };
+    "admin-mute-conversation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                conversation_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MuteAllInputBody"];
+            };
+        };
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["problem"];
+        };
+    };
+    "admin-list-jobs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminJobsOutputBody"];
+                };
+            };
+            default: components["responses"]["problem"];
+        };
+    };
+    "admin-run-job": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["RunJobInputBody"];
+            };
+        };
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["problem"];
+        };
+    };
+    "admin-log-level": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminLogLevelOutputBody"];
+                };
+            };
+            default: components["responses"]["problem"];
+        };
+    };
+    "admin-set-log-level": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SetLogLevelInputBody"];
+            };
+        };
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["problem"];
+        };
+    };
+    "admin-find-messages": {
+        parameters: {
+            query?: {
+                /** @description The same */
+                client_message_id?: string;
+                /** @description The sender's idempotency key */
+                client_msg_id?: string;
+                /** @description Instead of sender_id and client_msg_id */
+                conversation_id?: string;
+                /** @description next_cursor of the page before */
+                cursor?: number;
+                /** @description Unix ms */
+                from?: number;
+                limit?: number;
+                /** @description With client_msg_id */
+                sender_id?: string;
+                /** @description Unix ms; messages before it */
+                to?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FindMessagesOutputBody"];
+                };
+            };
+            default: components["responses"]["problem"];
+        };
+    };
+    "admin-get-message": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                message_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MessageOutputBody"];
+                };
+            };
+            default: components["responses"]["problem"];
+        };
+    };
+    "admin-remove-message": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                message_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["RemoveInputBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MessageOutputBody"];
+                };
+            };
+            default: components["responses"]["problem"];
+        };
+    };
+    "admin-trace-message": {
+        parameters: {
+            query?: {
+                /** @description next_cursor of the page before */
+                cursor?: string;
+                /** @description Recipients of a page */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                message_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminTraceOutputBody"];
+                };
+            };
+            default: components["responses"]["problem"];
+        };
+    };
+    "admin-list-nodes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminNodesOutputBody"];
+                };
+            };
+            default: components["responses"]["problem"];
+        };
+    };
+    "admin-drain": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                node: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["problem"];
+        };
+    };
+    "admin-undrain": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                node: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["problem"];
+        };
+    };
+    "admin-series": {
+        parameters: {
+            query?: {
+                minutes?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminSeriesOutputBody"];
+                };
+            };
+            default: components["responses"]["problem"];
+        };
+    };
+    "admin-session": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminSession"];
+                };
+            };
+            default: components["responses"]["problem"];
+        };
+    };
+    "admin-login": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Login"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminSession"];
+                };
+            };
+            default: components["responses"]["problem"];
+        };
+    };
+    "admin-logout": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["problem"];
+        };
+    };
+    "admin-list-sessions": {
+        parameters: {
+            query?: {
+                /** @description next_cursor of the page before */
+                cursor?: string;
+                limit?: number;
+                node?: string;
+                sort?: "pending" | "-pending" | "connected_at" | "-connected_at";
+                state?: "opening" | "live" | "behind";
+                user_id?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminSocketsOutputBody"];
+                };
+            };
+            default: components["responses"]["problem"];
+        };
+    };
+    "admin-statistics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Statistics"];
+                };
+            };
+            default: components["responses"]["problem"];
+        };
+    };
+    "admin-list-stuck": {
+        parameters: {
+            query?: {
+                limit?: number;
+                /** @description The furthest behind first, or whose oldest un-acked entry is the oldest */
+                sort?: "lag" | "oldest";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StuckOutputBody"];
+                };
+            };
+            default: components["responses"]["problem"];
+        };
+    };
+    "admin-list-users": {
+        parameters: {
+            query?: {
+                banned?: "true" | "false";
+                /** @description next_cursor of the page before */
+                cursor?: string;
+                limit?: number;
+                /** @description The beginning of a username, or an id */
+                q?: string;
+                role?: "user" | "admin";
+                sort?: "username" | "-username" | "created_at" | "-created_at" | "id" | "-id";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminUsersOutputBody"];
+                };
+            };
+            default: components["responses"]["problem"];
+        };
+    };
+    "admin-create-user": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AdminNewUser"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminUserOutputBody"];
+                };
+            };
+            default: components["responses"]["problem"];
+        };
+    };
+    "admin-get-user": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminUserDetailOutputBody"];
+                };
+            };
+            default: components["responses"]["problem"];
+        };
+    };
     "ban-user": {
         parameters: {
             query?: never;
@@ -1891,6 +4261,168 @@ export interface operations {
         };
     };
     "unban-user": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["problem"];
+        };
+    };
+    "admin-list-devices": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminDevicesOutputBody"];
+                };
+            };
+            default: components["responses"]["problem"];
+        };
+    };
+    "admin-forget-device": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                device_id: string;
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["problem"];
+        };
+    };
+    "admin-close-socket": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                device_id: string;
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["problem"];
+        };
+    };
+    "admin-push-again": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                device_id: string;
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["problem"];
+        };
+    };
+    "admin-set-password": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["AdminPasswordInputBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminPasswordOutputBody"];
+                };
+            };
+            default: components["responses"]["problem"];
+        };
+    };
+    "admin-set-role": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AdminRoleInputBody"];
+            };
+        };
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["problem"];
+        };
+    };
+    "admin-sign-out": {
         parameters: {
             query?: never;
             header?: never;
@@ -2801,6 +5333,34 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["MessageReceiptsOutputBody"];
+                };
+            };
+            default: components["responses"]["problem"];
+        };
+    };
+    "trace-message": {
+        parameters: {
+            query?: {
+                /** @description next_cursor of the page before */
+                cursor?: string;
+                /** @description Recipients of a page */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                message_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OwnTraceOutputBody"];
                 };
             };
             default: components["responses"]["problem"];
