@@ -28,6 +28,7 @@ export function ConversationColumn({ me, list, openID }: { me: User; list: Conve
   const found = useFound(conversations, peers, query);
   return (
     <nav className="column" aria-label={text.conversations}>
+      <h1 className="hidden">{text.conversations}</h1>
       <header className="column-head">
         <Face name={nameOf(myself)} picture={myself.avatar_url} />
         <strong className="grow ellipsis">{nameOf(myself)}</strong>
@@ -40,6 +41,7 @@ export function ConversationColumn({ me, list, openID }: { me: User; list: Conve
       {found.length === 0 ? <p className="dim pad">{query ? text.nothingFound : text.noConversations}</p> : null}
       <Virtuoso
         className="column-list"
+        tabIndex={-1} // its lines take the focus
         data={found}
         computeItemKey={(_, conversation) => conversation.conversation_id}
         itemContent={(_, conversation) => <ConversationLine me={me} conversation={conversation} current={conversation.conversation_id === openID} />}
