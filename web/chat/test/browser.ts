@@ -178,8 +178,13 @@ export class Person {
     await this.page.getByRole('heading', { name: other.name }).waitFor();
   }
 
+  /** A line in the list of conversations. */
+  line(name: string) {
+    return this.page.locator('a.line', { has: this.page.locator('.line-name', { hasText: name }) });
+  }
+
   async openLine(name: string): Promise<void> {
-    await this.page.locator('a.line', { hasText: name }).click();
+    await this.line(name).click();
     await this.page.getByRole('heading', { name }).waitFor();
   }
 
