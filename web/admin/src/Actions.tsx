@@ -1,5 +1,5 @@
 import { Button, Modal, PasswordInput, Textarea, TextInput } from '@mantine/core';
-import { createContext, type FormEvent, type ReactNode, useCallback, useContext, useMemo, useState } from 'react';
+import { createContext, type FormEvent, type ReactNode, useCallback, useContext, useEffect, useMemo, useState } from 'react';
 import { useText } from './language';
 import { errorText } from './problem';
 
@@ -36,14 +36,28 @@ export function useActions(): Actions {
   return actions;
 }
 
+const shownFor = 8_000; // ms
+
+/** What an action came to. Only what says no more than that it is done goes by itself: a password must be read first. */
+interface Notice {
+  readonly id: number;
+  readonly text: string;
+  readonly kind: 'done' | 'told' | 'failed';
+}
+
 /** The question that is open, and what the last action came to. */
 export function ActionsProvider({ children }: { readonly children: ReactNode }) {
   const text = useText();
   const [question, setQuestion] = useState<Question | null>(null);
   const [opened, setOpened] = useState(false);
-  const [notice, setNotice] = useState<{ readonly id: number; readonly text: string; readonly bad: boolean } | null>(null);
+  const [notice, setNotice] = useState<Notice | null>(null);
 
-  const say = useCallback((said: string, bad: boolean) => setNotice((old) => ({ id: (old?.id ?? 0) + 1, text: said, bad })), []);
+  const say = useCallback((said: string, kind: Notice['kind']) => setNotice((old) => ({ id: (old?.id ?? 0) + 1, text: said, kind })), []);
+  useEffect(() => {
+    if (notice?.kind !== 'done') return;
+    const timer = window.setTimeout(() => setNotice(null), shownFor);
+    return () => window.clearTimeout(timer);
+  }, [notice]);
   const actions = useMemo<Actions>(
     () => ({
       ask: (asked) => {
@@ -52,8 +66,8 @@ export function ActionsProvider({ children }: { readonly children: ReactNode }) 
       },
       act: (run, done) => {
         run().then(
-          () => say(done, false),
-          (error: unknown) => say(errorText(text, error), true),
+          () => say(done, 'done'),
+          (error: unknown) => say(errorText(text, error), 'failed'),
         );
       },
     }),
@@ -68,16 +82,16 @@ export function ActionsProvider({ children }: { readonly children: ReactNode }) 
             key={`${question.title}${question.body}`}
             question={question}
             close={() => setOpened(false)}
-            done={(said) => {
+            done={(told) => {
               setOpened(false);
-              say(said, false);
+              say(told ?? question.done, told === undefined ? 'done' : 'told');
             }}
           />
         ) : null}
       </Modal>
       <div className="notices" role="status" aria-live="polite">
         {notice ? (
-          <div key={notice.id} className={notice.bad ? 'notice notice-bad' : 'notice'}>
+          <div key={notice.id} className={notice.kind === 'failed' ? 'notice notice-bad' : 'notice'}>
             <span>{notice.text}</span>
             <button type="button" className="notice-close" aria-label={text.close} onClick={() => setNotice(null)}>
               ×
@@ -89,7 +103,7 @@ export function ActionsProvider({ children }: { readonly children: ReactNode }) 
   );
 }
 
-function Asked({ question, close, done }: { readonly question: Question; readonly close: () => void; readonly done: (said: string) => void }) {
+function Asked({ question, close, done }: { readonly question: Question; readonly close: () => void; readonly done: (told: string | undefined) => void }) {
   const text = useText();
   const [typed, setTyped] = useState('');
   const [input, setInput] = useState('');
@@ -102,7 +116,7 @@ function Asked({ question, close, done }: { readonly question: Question; readonl
     setBusy(true);
     setError('');
     try {
-      done((await question.run(input)) ?? question.done);
+      done((await question.run(input)) ?? undefined);
     } catch (failure) {
       setError(errorText(text, failure));
       setBusy(false);

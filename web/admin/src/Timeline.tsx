@@ -98,7 +98,7 @@ export function Timeline({ trace }: { readonly trace: Trace }) {
           ))}
           {drawn.marks.map((mark, n) => (mark.other === null ? null : <Arrow key={n} mark={mark} x={mark.x} from={y(mark.other)} to={y(mark.lane)} />))}
           {drawn.marks.map((mark, n) => (
-            <Dot key={n} mark={mark} x={mark.x} y={y(mark.lane)} name={eventName(text, mark.event.kind)} />
+            <Dot key={n} mark={mark} x={mark.x} y={y(mark.lane)} name={eventName(text, mark.event.kind)} more={`${exact(language, mark.event.at)} ${mark.event.detail}`} />
           ))}
         </svg>
       </div>
@@ -120,12 +120,12 @@ function Arrow({ mark, x, from, to }: { readonly mark: Mark; readonly x: number;
   return <line x1={x} x2={x} y1={from} y2={down ? to - radius - 1 : to + radius + 1} className={look === 'bad' ? 'arrow arrow-bad' : 'arrow arrow-out'} markerEnd="url(#arrow-out)" />;
 }
 
-function Dot({ mark, x, y, name }: { readonly mark: Mark; readonly x: number; readonly y: number; readonly name: string }) {
+function Dot({ mark, x, y, name, more }: { readonly mark: Mark; readonly x: number; readonly y: number; readonly name: string; readonly more: string }) {
   const look = lookOf(mark.event.kind);
   const attempt = mark.event.attempt ?? 0;
   return (
     <g className={`dot dot-${look}`}>
-      <title>{name}</title>
+      <title>{`${name} · ${more}`}</title>
       {look === 'in' ? <circle cx={x} cy={y} r="9" /> : null}
       {look === 'stored' ? <rect x={x - 9} y={y - 9} width="18" height="18" rx="4" /> : null}
       {look === 'out' ? <circle cx={x} cy={y} r="10" /> : null}

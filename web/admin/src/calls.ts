@@ -24,7 +24,7 @@ export const api = {
   undrain: (node: string) => post(at('nodes', node, 'undrain')),
 
   users: (query: Query, signal: Signal) => get<t.Paged & { users: t.User[] }>(`${root}/users`, query, signal),
-  createUser: (body: { username: string; password: string; display_name: string; role: string }) => post<{ user: t.User }>(`${root}/users`, body),
+  createUser: (body: { username: string; password: string; display_name?: string; role: 'user' | 'admin' }) => post<{ user: t.User }>(`${root}/users`, body),
   user: (id: string, signal: Signal) => get<t.UserDetails>(at('users', id), {}, signal),
   ban: (id: string, reason: string) => put(at('users', id, 'ban'), { reason }),
   unban: (id: string) => remove(at('users', id, 'ban')),

@@ -116,7 +116,8 @@ export function picture(trace: Trace, room: number): Picture {
   for (const { event, lane } of placed) {
     const at = timeOf(event);
     const moment = !(at - now < together);
-    const crowded = last.get(lane) === steps.length - 1 && steps.length > 0;
+    const from = event.node ? index.get(nodeKey(event.node)) : undefined;
+    const crowded = steps.length > 0 && (last.get(lane) === steps.length - 1 || (from !== undefined && last.get(from) === steps.length - 1));
     if (moment || crowded) {
       steps.push({ least: steps.length === 0 ? 0 : crowded ? word : near, worth: steps.length > 0 ? Math.log10(Math.max(at - now, 1)) : 0, at });
       now = at;

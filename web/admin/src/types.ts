@@ -34,7 +34,7 @@ export interface User {
   readonly created_at: number;
 }
 
-export interface UserDetails {
+export interface UserDetails extends Merged {
   readonly user: User;
   readonly mailbox: { readonly head: number; readonly floor: number };
   readonly devices: number;
@@ -210,6 +210,9 @@ export interface Statistics {
   readonly registrations_24h: number;
   readonly messages_24h: number;
   readonly database: { readonly dialect: string; readonly version: string; readonly size_bytes: number };
+  readonly redis: { readonly state: string; readonly version: string; readonly memory_bytes: number; readonly clients: number };
+  /** The fields that are estimates now. */
+  readonly estimated: readonly string[];
 }
 
 export interface TraceDevice {

@@ -120,7 +120,7 @@ function TraceView({ trace, page, previous, next }: TraceViewProps) {
           facts={[
             [text.accepted, accepted.at ? precise(language, accepted.at) : '–'],
             ...(accepted.node ? [[text.node, accepted.node] as const] : []),
-            ...(accepted.batch_size ? [[text.batch, text.batchOf(accepted.batch_size, accepted.batch_id ?? '')] as const] : []),
+            ...(accepted.batch_size ? [[text.batch, text.batchOf(accepted.batch_size, accepted.batch_size > 1 ? accepted.batch_id : '')] as const] : []),
             ...(accepted.source === 'trace' ? [[text.commit, after(accepted.commit_ms)] as const] : []),
             [text.sender, <UserLink key="sender" id={trace.sender_id} name={trace.sender.username} />],
             [text.key, <code key="key">{trace.client_message_id}</code>],

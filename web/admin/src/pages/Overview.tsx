@@ -31,7 +31,7 @@ const plots: readonly Plot[] = [
   { title: 'sessions', together: 'sum', unit: 'count', measures: [{ key: 'sessions', name: 'sessions' }] },
   { title: 'queues', together: 'sum', unit: 'count', measures: [{ key: 'ack_queue', name: 'ackQueue' }, { key: 'writer_queue', name: 'writerQueue' }] },
   { title: 'batch', together: 'mean', unit: 'count', measures: [{ key: 'batch_size', name: 'batch' }] },
-  { title: 'trouble', together: 'sum', unit: 'count', measures: [{ key: 'errors', name: 'errors' }, { key: 'retries', name: 'retries' }, { key: 'duplicates', name: 'duplicates' }] },
+  { title: 'trouble', together: 'sum', unit: 'count', measures: [{ key: 'errors', name: 'errors' }, { key: 'retries', name: 'retries' }, { key: 'duplicates', name: 'duplicates' }, { key: 'evictions', name: 'evictions' }, { key: 'repairs', name: 'repairs' }] },
   { title: 'memory', together: 'sum', unit: 'MiB', measures: [{ key: 'heap_bytes', name: 'heap' }] },
   { title: 'goroutines', together: 'sum', unit: 'count', measures: [{ key: 'goroutines', name: 'goroutines' }] },
 ];
@@ -142,16 +142,20 @@ function Stored() {
   return (
     <Card title={text.stored}>
       <Answered answer={answer}>
-        {(s) => (
+        {(s) => {
+          const about = (field: keyof typeof s, value: string) => (s.estimated.includes(field) ? `≈ ${value}` : value);
+          return (
           <dl className="stats">
-            <Stat name={text.stats.users} value={n(s.users)} more={text.stats.usersMore(n(s.users_banned), n(s.admins), n(s.registrations_24h))} />
-            <Stat name={text.stats.messages} value={n(s.messages)} more={text.stats.messagesMore(n(s.messages_24h))} />
-            <Stat name={text.stats.conversations} value={n(s.conversations.direct + s.conversations.group + s.conversations.log)} more={text.stats.conversationsMore(n(s.conversations.direct), n(s.conversations.group), n(s.conversations.log))} />
-            <Stat name={text.stats.mailboxes} value={n(s.mailbox_entries)} more={text.stats.mailboxesMore(n(s.devices))} />
-            <Stat name={text.stats.files} value={bytes(language, s.file_bytes)} more={text.stats.filesMore(n(s.files))} />
+            <Stat name={text.stats.users} value={about('users', n(s.users))} more={text.stats.usersMore(n(s.users_banned), n(s.admins), n(s.registrations_24h))} />
+            <Stat name={text.stats.messages} value={about('messages', n(s.messages))} more={text.stats.messagesMore(about('messages_24h', n(s.messages_24h)))} />
+            <Stat name={text.stats.conversations} value={about('conversations', n(s.conversations.direct + s.conversations.group + s.conversations.log))} more={text.stats.conversationsMore(n(s.conversations.direct), n(s.conversations.group), n(s.conversations.log))} />
+            <Stat name={text.stats.mailboxes} value={about('mailbox_entries', n(s.mailbox_entries))} more={text.stats.mailboxesMore(about('devices', n(s.devices)))} />
+            <Stat name={text.stats.files} value={about('file_bytes', bytes(language, s.file_bytes))} more={text.stats.filesMore(about('files', n(s.files)))} />
             <Stat name={text.stats.database} value={bytes(language, s.database.size_bytes)} more={`${s.database.dialect} ${s.database.version}`} />
+            <Stat name={text.stats.redis} value={s.redis.state === 'up' ? bytes(language, s.redis.memory_bytes) : text.nodeStates.down} more={s.redis.version || text.stats.inProcess} />
           </dl>
-        )}
+          );
+        }}
       </Answered>
     </Card>
   );

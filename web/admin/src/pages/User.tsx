@@ -20,6 +20,7 @@ export default function User({ id }: { readonly id: string }) {
       <Answered answer={answer}>
         {(details) => (
           <>
+            <MissingNodes nodes={details.missing_nodes} />
             <Head title={details.user.display_name || details.user.username} back={{ to: 'users', title: text.sections.users }}>
               <UserActions details={details} changed={answer.reload} />
             </Head>
@@ -110,7 +111,10 @@ function UserActions({ details: { user }, changed }: { readonly details: UserDet
             action: text.reset,
             input: { label: text.newPassword, kind: 'password', required: false, minLength: 10 },
             done: '',
-            run: async (typed) => text.resetDone((await api.resetPassword(id, typed)).password),
+            run: async (typed) => {
+              const { password } = await api.resetPassword(id, typed);
+              return password ? text.resetDone(password) : text.resetGiven(username);
+            },
           })
         }
       >

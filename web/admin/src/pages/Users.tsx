@@ -55,7 +55,7 @@ function NewUser({ close }: { readonly close: () => void }) {
   const [username, setUsername] = useState('');
   const [displayName, setDisplayName] = useState('');
   const [password, setPassword] = useState('');
-  const [role, setRole] = useState('user');
+  const [role, setRole] = useState<User['role']>('user');
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState('');
 
@@ -64,7 +64,7 @@ function NewUser({ close }: { readonly close: () => void }) {
     setBusy(true);
     setError('');
     try {
-      const { user } = await api.createUser({ username, password, display_name: displayName.trim(), role });
+      const { user } = await api.createUser({ username, password, ...(displayName.trim() ? { display_name: displayName.trim() } : {}), role });
       go(`users/${user.id}`);
     } catch (failure) {
       setError(errorText(text, failure));
@@ -77,7 +77,7 @@ function NewUser({ close }: { readonly close: () => void }) {
       <TextInput label={text.username} description={text.usernameHint} required withAsterisk={false} minLength={3} maxLength={32} autoComplete="off" autoCapitalize="none" spellCheck={false} value={username} onChange={(event) => setUsername(event.currentTarget.value)} />
       <TextInput label={text.displayName} maxLength={64} autoComplete="off" value={displayName} onChange={(event) => setDisplayName(event.currentTarget.value)} />
       <PasswordInput label={text.password} description={text.passwordHint} required withAsterisk={false} minLength={10} maxLength={128} autoComplete="new-password" value={password} onChange={(event) => setPassword(event.currentTarget.value)} />
-      <NativeSelect label={text.role} value={role} data={[{ value: 'user', label: text.roles.user }, { value: 'admin', label: text.roles.admin }]} onChange={(event) => setRole(event.currentTarget.value)} />
+      <NativeSelect label={text.role} value={role} data={[{ value: 'user', label: text.roles.user }, { value: 'admin', label: text.roles.admin }]} onChange={(event) => setRole(event.currentTarget.value === 'admin' ? 'admin' : 'user')} />
       {error ? (
         <p className="error" role="alert">
           {error}
