@@ -20,14 +20,21 @@ type Recipient struct {
 // whom are those whom a message was for: without its sender, with who has left since.
 const whom = " FROM members p WHERE p.conversation_id = ? AND p.joined_seq < ? AND (p.left_seq = 0 OR p.left_seq >= ?) AND p.user_id <> ?"
 
+// everybody is whom of an announcement.
+const everybody = " FROM users u LEFT JOIN announcement_readers e ON e.user_id = u.id WHERE u.id <> ? AND COALESCE(e.joined_seq, 0) < ?"
+
 func whomArgs(m *Message) []any {
 	return []any{m.ConversationID, m.ConversationSeq, m.ConversationSeq, m.SenderID}
 }
 
 // Recipients lists whom a message was for by user id, after one, at most limit.
 func (s *Store) Recipients(ctx context.Context, m *Message, after UserID, limit int) ([]Recipient, error) {
-	query := strings.Replace(whom, "FROM members p", "FROM members p LEFT JOIN users u ON u.id = p.user_id", 1)
-	rows, err := s.read(ctx).Raw("SELECT p.user_id, COALESCE(u.username, ''), p.joined_seq, p.delivered_seq, p.read_seq"+query+" AND p.user_id > ? ORDER BY p.user_id LIMIT ?", append(whomArgs(m), after, limit)...).Rows()
+	query := "SELECT p.user_id, COALESCE(u.username, ''), p.joined_seq, p.delivered_seq, p.read_seq" + strings.Replace(whom, "FROM members p", "FROM members p LEFT JOIN users u ON u.id = p.user_id", 1) + " AND p.user_id > ? ORDER BY p.user_id LIMIT ?"
+	args := append(whomArgs(m), after, limit)
+	if m.ConversationID == Everyone {
+		query, args = "SELECT u.id, u.username, COALESCE(e.joined_seq, 0), COALESCE(e.read_seq, 0), COALESCE(e.read_seq, 0)"+everybody+" AND u.id > ? ORDER BY u.id LIMIT ?", []any{m.SenderID, m.ConversationSeq, after, limit}
+	}
+	rows, err := s.read(ctx).Raw(query, args...).Rows()
 	if err != nil {
 		return nil, fmt.Errorf("read recipients: %w", err)
 	}
@@ -38,8 +45,16 @@ func (s *Store) Recipients(ctx context.Context, m *Message, after UserID, limit 
 }
 
 // CountRecipients counts whom a message was for, and of them those to whom it was delivered and who have read it. In a log
-// conversation it is delivered to who has a device that has acked it.
+// conversation it is delivered to who has a device that has acked it. Of an announcement that is a walk over all accounts.
 func (s *Store) CountRecipients(ctx context.Context, m *Message, delivery Delivery) (c ReceiptCounts, err error) {
+	if m.ConversationID == Everyone {
+		err = s.read(ctx).Raw(`SELECT COUNT(*), COUNT(CASE WHEN e.read_seq >= ? OR EXISTS (SELECT 1 FROM log_positions l WHERE l.user_id = u.id AND l.conversation_id = ? AND l.acked_seq >= ?) THEN 1 END),
+			COUNT(CASE WHEN e.read_seq >= ? THEN 1 END)`+everybody, m.ConversationSeq, m.ConversationID, m.ConversationSeq, m.ConversationSeq, m.SenderID, m.ConversationSeq).Row().Scan(&c.Members, &c.Delivered, &c.Read)
+		if err != nil {
+			return ReceiptCounts{}, fmt.Errorf("count recipients: %w", err)
+		}
+		return c, nil
+	}
 	delivered, args := "p.delivered_seq >= ?", []any{m.ConversationSeq}
 	if delivery == DeliveryLog {
 		delivered, args = "p.read_seq >= ? OR EXISTS (SELECT 1 FROM log_positions l WHERE l.user_id = p.user_id AND l.conversation_id = p.conversation_id AND l.acked_seq >= ?)", []any{m.ConversationSeq, m.ConversationSeq}

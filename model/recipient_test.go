@@ -67,6 +67,33 @@ func messageRecipients(t *testing.T, s *Store) {
 	counts, err = s.CountRecipients(ctx, m, DeliveryLog)
 	ok(t, err)
 	want(t, "counts of a log", counts, ReceiptCounts{Members: 2, Delivered: 1})
+	announcementRecipients(t, s)
+}
+
+func announcementRecipients(t *testing.T, s *Store) {
+	t.Helper()
+	ctx := within(t)
+	m := &Message{ConversationID: Everyone, ConversationSeq: 7, SenderID: System}
+	before, err := s.CountRecipients(ctx, m, DeliveryLog)
+	ok(t, err)
+	var users []UserID
+	for range 4 {
+		id := newUser()
+		users = append(users, id)
+		ok(t, s.CreateUser(ctx, &User{ID: id, Username: "u" + id.String(), Role: RoleUser}))
+	}
+	reads, acks, late := users[0], users[1], users[2]
+	ok(t, s.write(ctx).Exec("DELETE FROM announcement_readers WHERE user_id IN ?", users).Error)
+	ok(t, s.write(ctx).Exec("INSERT INTO announcement_readers (user_id, joined_seq, read_seq) VALUES (?,0,9),(?,7,7)", reads, late).Error)
+	ok(t, s.write(ctx).Exec("INSERT INTO log_positions (user_id, device_id, conversation_id, acked_seq) VALUES (?,'p',?,7),(?,'p',?,6)", acks, Everyone, users[3], Everyone).Error)
+	after, err := s.CountRecipients(ctx, m, DeliveryLog)
+	ok(t, err)
+	want(t, "counts of an announcement", ReceiptCounts{Members: after.Members - before.Members, Delivered: after.Delivered - before.Delivered, Read: after.Read - before.Read}, ReceiptCounts{Members: 3, Delivered: 2, Read: 1})
+	list, err := s.Recipients(ctx, m, reads-1, 2)
+	ok(t, err)
+	if len(list) != 2 || list[0].UserID != reads || list[0].ReadSeq != 9 || list[1].UserID != acks {
+		t.Errorf("recipients of an announcement: %+v", list)
+	}
 }
 
 // stuckDevices are those with something un-acked, in order.

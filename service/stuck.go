@@ -211,6 +211,6 @@ func (t *Traces) answerStuck(_ context.Context, payload json.RawMessage) (any, e
 		}
 	})
 	slices.SortFunc(worst, order)
-	a.Sessions = append(named, worst[:min(len(worst), q.Limit)]...)
+	a.Sessions = slices.Concat(named, worst[:min(len(worst), q.Limit)])
 	return a, nil
 }

@@ -3,7 +3,6 @@ package trace
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"hash/crc32"
 	"math"
 	"math/bits"
@@ -27,8 +26,6 @@ const (
 	headerBytes  = 48
 	// maxBlock bounds what a reader takes for a block: a full buffer is a fraction of it.
 	maxBlock = 16 << 20
-	// eventBytes is about what an event takes.
-	eventBytes = 64
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -237,12 +234,9 @@ func readBlock(h header, body []byte, take func(*Event)) error {
 }
 
 // checked says whether the bytes of a block are what was written. head is its header.
-func checked(h header, head, body []byte) error {
+func checked(h header, head, body []byte) bool {
 	sum := crc32.Checksum(head[12:headerBytes], castagnoli)
-	if crc32.Update(sum, castagnoli, body) != h.checksum {
-		return fmt.Errorf("%w: its checksum is wrong", errNoBlock)
-	}
-	return nil
+	return crc32.Update(sum, castagnoli, body) == h.checksum
 }
 
 // The filter is a Bloom filter of what events are about, a power of two of bytes: at least 8 bits an event, and four

@@ -167,7 +167,7 @@ func (f *finder) block(h header, head []byte, r *blockReader) (more bool, err er
 		if _, err := io.ReadFull(r.r, f.body[h.filter:]); err != nil {
 			return false, ended(err)
 		}
-		if checked(h, head, f.body) != nil {
+		if !checked(h, head, f.body) {
 			return false, nil
 		}
 		f.events(h)
