@@ -10,11 +10,23 @@ import (
 
 	"ackbox/internal/testenv"
 	"ackbox/model"
+	"ackbox/trace"
 )
 
 // BenchmarkWriter is what the grouped SQL alone does on MariaDB: 256 callers at once, each writing into their own direct
 // conversation with the next of 256 users, every message durable when its caller goes on. No HTTP, no Redis, no push.
-func BenchmarkWriter(b *testing.B) {
+func BenchmarkWriter(b *testing.B) { benchmarkWriter(b, trace.Off()) }
+
+// BenchmarkWriterTraced is BenchmarkWriter with a trace of all its messages.
+func BenchmarkWriterTraced(b *testing.B) {
+	t, err := trace.Open(trace.Options{Dir: b.TempDir(), Retention: time.Hour, Bytes: 64 << 20, Rate: 1_000_000, Node: func() model.NodeID { return 0 }, Clock: time.Now, Log: quiet})
+	must(b, err)
+	defer func() { must(b, t.Close()) }()
+	benchmarkWriter(b, t)
+}
+
+func benchmarkWriter(b *testing.B, t *trace.Store) {
+	b.Helper()
 	const callers = 256
 	store := openStore(b, model.Options{MySQLDSN: testenv.MySQL(b)})
 	ids, err := NewIDs(b.Context(), store, -1, "bench", time.Now, quiet)
@@ -23,6 +35,7 @@ func BenchmarkWriter(b *testing.B) {
 	audiences, err := NewAudiences(store)
 	must(b, err)
 	writer := NewWriter(store, ids, audiences, time.Now, quiet, func([]Committed) {})
+	writer.TracedBy(t)
 	defer func() { must(b, writer.Stop(context.Background())) }()
 	list := make([]*model.Audience, callers)
 	next := func() int64 {
