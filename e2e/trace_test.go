@@ -117,7 +117,7 @@ func TestTraceAcrossAKill(t *testing.T) {
 	if back.Accepted.Node != killed || back.Accepted.Source != "trace" || back.Accepted.BatchSize != 1 || !back.Complete || len(back.MissingNodes) != 0 {
 		t.Errorf("once it is back: accepted %+v, complete %v, missing %v; want node %s by its trace, and nothing missing", back.Accepted, back.Complete, back.MissingNodes, killed)
 	}
-	back.has(t, append(delivered, "accepted "+killed, "committed "+killed, "pushed "+killed, "acked "+killed)...)
+	back.has(t, append(delivered, "accepted "+killed, "committed "+killed, "relayed "+killed, "pushed "+killed, "acked "+killed)...)
 	if again := alice.at(b).openLive("phone"); again.hello.Node != other {
 		t.Errorf("node %s, want %s", again.hello.Node, other)
 	}
