@@ -83,7 +83,7 @@ type Config struct {
 	TraceRetention        time.Duration `name:"trace-retention" env:"ACKBOX_TRACE_RETENTION" default:"24h" help:"How long the trace of messages is kept in the data folder; 0: no trace."`
 	TraceBytes            int64         `name:"trace-bytes" env:"ACKBOX_TRACE_BYTES" default:"268435456" help:"How many bytes of it; the oldest goes first. 0: no trace."`
 	TraceRate             int           `name:"trace-rate" env:"ACKBOX_TRACE_RATE" default:"500" help:"Messages a second up to which all are traced; above, a share. 0: no trace."`
-	OTLPEndpoint          string        `name:"otlp-endpoint" env:"ACKBOX_OTLP_ENDPOINT" help:"OpenTelemetry collector that takes spans by OTLP over HTTP, e.g. http://127.0.0.1:4318. Empty: as OTEL_EXPORTER_OTLP_ENDPOINT says, or off."`
+	OTLPEndpoint          string        `name:"otlp-endpoint" env:"ACKBOX_OTLP_ENDPOINT" secret:"address" help:"OpenTelemetry collector that takes spans by OTLP over HTTP, e.g. http://127.0.0.1:4318. Empty: as OTEL_EXPORTER_OTLP_ENDPOINT says, or off."`
 	OTLPRatio             float64       `name:"otlp-ratio" env:"ACKBOX_OTLP_RATIO" default:"0.01" help:"Part of the requests that have spans, 0 to 1."`
 	LogLevel              string        `name:"log-level" env:"ACKBOX_LOG_LEVEL" default:"info" help:"debug, info, warn or error."`
 	AdminUsername         string        `name:"admin-username" env:"ACKBOX_ADMIN_USERNAME" help:"First admin account, made at start when it does not exist."`
