@@ -228,20 +228,22 @@ func (s *server) openBlobs(ctx context.Context) (err error) {
 	return nil
 }
 
-// openTrace makes the store of what happens to messages.
-func (s *server) openTrace() (err error) {
+// openTrace makes the store of what happens to messages. A node whose data folder cannot be written goes without: nothing
+// depends on it.
+func (s *server) openTrace() {
 	c := s.config
 	if s.trace = trace.Off(); c.Traced() {
-		s.trace, err = trace.Open(trace.Options{
+		store, err := trace.Open(trace.Options{
 			Dir: filepath.Join(c.DataDir, "trace"), Retention: c.TraceRetention, Bytes: c.TraceBytes, Rate: c.TraceRate, Node: s.ids.Node, Clock: time.Now, Log: s.log,
 		})
 		if err != nil {
-			return err
+			s.log.Warn("no trace of messages: its folder cannot be used", "error", err)
+		} else {
+			s.trace = store
+			s.onClose("trace", func(context.Context) error { return store.Close() })
 		}
-		s.onClose("trace", func(context.Context) error { return s.trace.Close() })
 	}
 	service.RegisterTraceMetrics(s.registry, s.trace)
-	return nil
 }
 
 // secret is the configured one, or the one that was made at the first start and is
@@ -284,9 +286,7 @@ func (s *server) buildCore(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := s.openTrace(); err != nil {
-		return err
-	}
+	s.openTrace()
 	node := strconv.FormatInt(int64(s.ids.Node()), 10)
 	s.delivery, err = service.NewDelivery(s.store, node, service.DeliveryOptions{
 		AckTimeout: c.AckTimeout, MaxAttempts: c.AckMaxAttempts, QueueSize: c.AckQueueSize, Heartbeat: c.Heartbeat, SlowTimeout: 10 * time.Second, PumpWorkers: 8, PumpCapacity: 65_536,

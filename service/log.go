@@ -127,6 +127,7 @@ func (d *Delivery) SettleLog(key model.DeviceKey, p model.LogPosition) bool {
 			state = s.log(p.ConversationID, p.Acked)
 		}
 		if state != nil && p.Acked > state.acked {
+			s.tellRange(trace.AckedByPosition, p.ConversationID, state.acked, p.Acked, 0)
 			state.acked = p.Acked
 			state.sent = max(state.sent, state.acked)
 			state.head = max(state.head, state.acked)

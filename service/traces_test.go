@@ -328,5 +328,7 @@ func TestTraceOfALargeGroup(t *testing.T) {
 	_, err = x.mailboxes.Ack(within(t), Ack{Key: x.device("phone"), Conversations: []model.LogPosition{{ConversationID: id, Acked: m.ConversationSeq}}})
 	must(t, err)
 	mt = x.of(m)
+	same(t, "events after the ack", mt.kinds(), []string{"accepted", "committed", "pushed", "acked_by_position phone"})
+	same(t, "when it acked", mt.Recipients[0].Devices[0].AckedAt >= mt.Accepted.At, true)
 	same(t, "after the ack", []any{mt.Recipients[0].Devices[0].State, mt.Recipients[0].Delivered, mt.Totals}, []any{DeviceAcked, true, model.ReceiptCounts{Members: 2, Delivered: 1}})
 }
