@@ -32,13 +32,9 @@ func (a *API) registerPresence(h huma.API) {
 		OperationID: "get-presence", Method: http.MethodGet, Path: "/v1/users/presence", Tags: []string{"users"}, Summary: "Who is online",
 		Description: "Of people with whom I share a conversation that is not dissolved; others are left out. With ACKBOX_PRESENCE=off the list is empty.",
 	}, func(ctx context.Context, in *presenceInput) (*presenceOutput, error) {
-		users := make([]model.UserID, len(in.UserIDs))
-		for i, text := range in.UserIDs {
-			id, err := model.ParseID[model.UserID](text)
-			if err != nil {
-				return nil, model.Invalid("query.user_ids", "want ids: strings of decimal digits, separated by commas", text)
-			}
-			users[i] = id
+		users, err := userIDs(in.UserIDs)
+		if err != nil {
+			return nil, err
 		}
 		out := &presenceOutput{}
 		out.Body.Presence = []Presence{}

@@ -69,6 +69,14 @@ type (
 			HasMore    bool   `json:"has_more"`
 		}
 	}
+	profilesInput struct {
+		UserIDs []string `query:"user_ids" required:"true" minItems:"1" maxItems:"100" doc:"Ids, separated by commas"`
+	}
+	profilesOutput struct {
+		Body struct {
+			Users []User `json:"users" doc:"By user id; without those who do not exist"`
+		}
+	}
 	searchOutput struct {
 		Body struct {
 			Users []User `json:"users" doc:"At most 20, the exact one first"`
@@ -108,6 +116,24 @@ func (a *API) registerUsers(h huma.API) {
 		return out, nil
 	})
 	route(h, huma.Operation{
+		OperationID: "get-profiles", Method: http.MethodGet, Path: "/v1/users/profiles", Tags: tags, Summary: "Several accounts at once",
+	}, func(ctx context.Context, in *profilesInput) (*profilesOutput, error) {
+		ids, err := userIDs(in.UserIDs)
+		if err != nil {
+			return nil, err
+		}
+		users, err := a.deps.Users.GetAll(ctx, ids)
+		if err != nil {
+			return nil, err
+		}
+		out := &profilesOutput{}
+		out.Body.Users = make([]User, len(users))
+		for i := range users {
+			out.Body.Users[i] = userOf(&users[i])
+		}
+		return out, nil
+	})
+	route(h, huma.Operation{
 		OperationID: "list-blocked", Method: http.MethodGet, Path: "/v1/users/blocked", Tags: tags, Summary: "Whose direct messages I refuse",
 	}, func(ctx context.Context, in *blockedInput) (*blockedOutput, error) {
 		users, more, err := a.deps.Users.Blocked(ctx, CallerFrom(ctx).UserID, in.Cursor.ID, in.Limit)
@@ -134,6 +160,19 @@ func (a *API) registerUsers(h huma.API) {
 	}, func(ctx context.Context, in *userPath) (*none, error) {
 		return nil, a.deps.Blocks.SetBlock(ctx, CallerFrom(ctx).UserID, in.UserID.ID, false)
 	})
+}
+
+// userIDs reads the ids of a query.
+func userIDs(texts []string) ([]model.UserID, error) {
+	ids := make([]model.UserID, len(texts))
+	for i, text := range texts {
+		id, err := model.ParseID[model.UserID](text)
+		if err != nil {
+			return nil, model.Invalid("query.user_ids", "want ids: strings of decimal digits, separated by commas", text)
+		}
+		ids[i] = id
+	}
+	return ids, nil
 }
 
 func meOut(u *model.User, err error) (*meOutput, error) {

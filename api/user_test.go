@@ -20,6 +20,14 @@ func TestUsers(t *testing.T) {
 		t.Errorf("got %s, want %+v", a.text, me)
 	}
 	s.refused(get("/v1/users/123"), model.CodeNotFound)
+	var several struct{ Users []User }
+	s.accepted(get("/v1/users/profiles?user_ids=123,"+me.UserID.String()+","+me.UserID.String()), http.StatusOK).into(&several)
+	if len(several.Users) != 1 || several.Users[0] != me {
+		t.Errorf("several at once: %+v, want me once", several.Users)
+	}
+	for _, query := range []string{"", "?user_ids=", "?user_ids=x", "?user_ids=" + strings.Repeat("1,", 100) + "1"} {
+		s.refused(get("/v1/users/profiles"+query), model.CodeValidation)
+	}
 
 	patch := func(body string) request { return request{method: http.MethodPatch, path: "/v1/users/me", body: body} }
 	s.accepted(patch(`{"display_name":"Évêryone 👋","avatar_url":"https://example.com/a.png"}`), http.StatusOK).into(&u)

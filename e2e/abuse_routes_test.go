@@ -104,7 +104,8 @@ var reaches = map[string][]reach{
 	"GET /v1/mailbox":         {},
 	"POST /v1/files":          {}, // names nothing; see the files of the suite
 	"GET /v1/files/limits":    {},
-	"GET /v1/users/blocked":   {}, // only the caller's own list
+	"GET /v1/users/profiles":  {{query: "user_ids=" + absent, as: outside(alike)}}, // accounts are public; who is not is left out
+	"GET /v1/users/blocked":   {},                                                  // only the caller's own list
 
 	"GET /v1/users/presence":           {{query: "user_ids=$mate", of: []string{"mate"}, as: outside(alike)}}, // left out
 	"GET /v1/users/{user_id}":          {{path: map[string]string{"user_id": absent}, as: outside(unseen)}},   // accounts are public

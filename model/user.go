@@ -123,6 +123,15 @@ func (s *Store) BlockedBy(ctx context.Context, user, after UserID, limit int) ([
 	return users, nil
 }
 
+// UsersByIDs are the accounts of at most 100 ids, in order of id; who does not exist is missing.
+func (s *Store) UsersByIDs(ctx context.Context, ids []UserID) ([]User, error) {
+	var users []User
+	if err := s.read(ctx).Where("id IN ?", ids).Order("id").Find(&users).Error; err != nil {
+		return nil, fmt.Errorf("read users: %w", err)
+	}
+	return users, nil
+}
+
 // UpdateProfile stores what an account says of itself; nil leaves a field as it is.
 func (s *Store) UpdateProfile(ctx context.Context, id UserID, displayName, avatarURL *string, directMessages *DirectMessages) error {
 	set := map[string]any{}

@@ -29,6 +29,11 @@ func (s *Users) Get(ctx context.Context, id model.UserID) (*model.User, error) {
 	return s.store.UserByID(ctx, id)
 }
 
+// GetAll is the accounts of at most 100 ids, by id; who does not exist is missing.
+func (s *Users) GetAll(ctx context.Context, ids []model.UserID) ([]model.User, error) {
+	return s.store.UsersByIDs(ctx, ids)
+}
+
 // Profile is a change of what an account says of itself; nil leaves a field as it is.
 type Profile struct {
 	DisplayName *string // 1 to 64 characters

@@ -41,7 +41,8 @@ export function timed(call: (request: Request) => Promise<Response>, clock: Cloc
 
 /** The typed calls. */
 export function createRest(base: string, fetch: (request: Request) => Promise<Response>): Rest {
-  return createFetchClient<paths>({ baseUrl: base, fetch });
+  // Lists in a query are one value with commas here.
+  return createFetchClient<paths>({ baseUrl: base, fetch, querySerializer: { array: { style: 'form', explode: false } } });
 }
 
 interface Answer<T> {

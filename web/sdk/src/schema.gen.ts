@@ -1535,6 +1535,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/users/profiles": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Several accounts at once */
+        get: operations["get-profiles"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/ws": {
         parameters: {
             query?: never;
@@ -2724,6 +2741,10 @@ export interface components {
              */
             direct_messages?: "everyone" | "contacts";
             display_name?: string;
+        };
+        ProfilesOutputBody: {
+            /** @description By user id; without those who do not exist */
+            users: components["schemas"]["User"][];
         };
         Quote: {
             /** Format: int64 */
@@ -5570,6 +5591,30 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["PresenceOutputBody"];
+                };
+            };
+            default: components["responses"]["problem"];
+        };
+    };
+    "get-profiles": {
+        parameters: {
+            query: {
+                /** @description Ids, separated by commas */
+                user_ids: string[];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProfilesOutputBody"];
                 };
             };
             default: components["responses"]["problem"];
