@@ -37,6 +37,7 @@ export function BlockedPeople({ without }: { without: string }) {
       ) : null}
       {adds ? (
         <PersonSearch
+          focus
           without={new Set([without, ...(users ?? []).map((user) => user.user_id)])}
           onPick={(user) => {
             setAdds(false);

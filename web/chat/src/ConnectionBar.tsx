@@ -35,10 +35,23 @@ function words(text: Text, connection: Connection): string {
     case 'online':
       return text.connected;
     case 'waiting':
-      return connection.offline ? text.noNetwork : text.retryIn;
+      return connection.offline ? text.noNetwork : (closes(text).get(connection.code) ?? text.retryIn);
     case 'signed_out':
       return text.ended;
     case 'stopped':
       return connection.reason === 'device_taken' ? text.deviceTaken : text.refused;
   }
+}
+
+/** What the server said when it closed the link, where it helps to know. */
+function closes(text: Text): ReadonlyMap<number, string> {
+  return new Map([
+    [1001, text.closed.stops],
+    [1012, text.closed.stops],
+    [1013, text.closed.busy],
+    [4001, text.closed.token],
+    [4008, text.closed.slow],
+    [4009, text.closed.slow],
+    [4010, text.closed.restored],
+  ]);
 }

@@ -37,7 +37,7 @@ export function ConversationHead({ me, conversation, peerID }: { me: User; conve
             {status}
           </p>
         </div>
-        {conversation?.kind === 'group' || peerID ? (
+        {(conversation?.kind === 'group' && !conversation.everyone) || peerID ? (
           <ActionIcon variant="subtle" size="lg" aria-label={peerID ? text.personDetails : text.details} onClick={() => setDetails(true)}>
             <PeopleIcon />
           </ActionIcon>

@@ -38,7 +38,7 @@ export const ConversationLine = memo(function ConversationLine({ me, conversatio
                 <span className="line-draft">{text.draft}</span> {writing.text.slice(0, 100)}
               </>
             ) : last ? (
-              <LastMessage me={me} message={last} group={conversation.kind === 'group'} />
+              <LastMessage me={me} message={last} group={conversation.kind === 'group' && !conversation.everyone} />
             ) : null}
           </span>
           {conversation.unread_mentions > 0 ? <span className="badge" role="img" aria-label={text.mentions(conversation.unread_mentions)}>

@@ -48,7 +48,11 @@ export function ConversationView({ me, conversationID, peerID, conversation }: P
         </p>
       ) : null}
       {list ? <Messages key={conversation ? 'known' : 'new'} me={me} list={list} conversation={conversation} onReply={reply.current} /> : <div className="grow" />}
-      <Composer me={me} conversation={conversation} conversationID={conversationID} peerID={peerID} />
+      {conversation?.everyone ? (
+        <p className="composer composer-note dim">{text.everyone}</p>
+      ) : (
+        <Composer me={me} conversation={conversation} conversationID={conversationID} peerID={peerID} />
+      )}
     </main>
   );
 }

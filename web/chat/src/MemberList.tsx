@@ -1,6 +1,6 @@
 import type { Conversation, User } from '@ackbox/client';
 import { Button, TextInput } from '@mantine/core';
-import { useState } from 'react';
+import { useEffect, useState } from 'react';
 import { Virtuoso } from 'react-virtuoso';
 import type { GroupMembers, Member } from './groupmembers';
 import { useText } from './language';
@@ -26,6 +26,11 @@ export function MemberList({ me, group, list, change }: Props) {
   const text = useText();
   const [query, setQuery] = useState('');
   const { found, unread } = useFound(list, query.trim().toLowerCase());
+  const { hasMore, loading, more } = list;
+  // Nobody among those that were read: the others are looked through by themselves.
+  useEffect(() => {
+    if (query && found.length === 0 && hasMore && !loading) more();
+  }, [query, found.length, hasMore, loading, more]);
   const line = (member: Member) => (
     <>
       <PersonLine userID={member.user_id}>
@@ -39,12 +44,12 @@ export function MemberList({ me, group, list, change }: Props) {
   );
   return (
     <>
-      {group.member_count >= searchFrom ? (
+      {Math.max(group.member_count, list.members.length) >= searchFrom ? (
         <TextInput type="search" aria-label={text.findMember} placeholder={text.findMember} value={query} onChange={(event) => setQuery(event.currentTarget.value)} />
       ) : null}
       {found.length > mostDrawn ? (
         <Virtuoso
-          className="virtual"
+          style={{ height: 'min(360px, 44dvh)' }} // a class would lose to its own
           data={found}
           computeItemKey={(_, member) => member.user_id}
           itemContent={(_, member) => <div className="person">{line(member)}</div>}

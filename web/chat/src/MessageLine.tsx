@@ -39,7 +39,7 @@ export const MessageLine = memo(function MessageLine({ me, row, conversation, on
         </p>
       ) : (
         <div className={item.mine ? 'message message-mine' : 'message'} data-state={item.state ?? undefined}>
-          <Bubble me={me} row={row} group={conversation?.kind === 'group'} onJump={onJump} onInfo={onInfo} />
+          <Bubble me={me} row={row} group={conversation?.kind === 'group' && !conversation.everyone} onJump={onJump} onInfo={onInfo} />
           {item.message && !item.message.recalled_at ? (
             <MessageMenu message={item.message} mine={item.mine} conversation={conversation} onReply={onReply} onInfo={onInfo} />
           ) : null}

@@ -12,6 +12,7 @@ export function NewChat({ me, onClose }: { me: User; onClose: () => void }) {
   return (
     <Dialog onClose={onClose} title={text.newChat}>
       <PersonSearch
+        focus
         without={without}
         onPick={(user) => {
           open({ to: user.user_id });

@@ -9,15 +9,15 @@ import { answered, errorText } from './problem';
 /** How long nobody has typed before the server is asked, in ms. */
 const pause = 200;
 
-/** Finds users by the beginning of their user name, or by their id. `without` are not offered. */
-export function PersonSearch({ without, onPick }: { without: ReadonlySet<string>; onPick: (user: User) => void }) {
+/** Finds users by the beginning of their user name, or by their id. `without` are not offered; `focus` is for where nothing else is to be done. */
+export function PersonSearch({ without, focus = false, onPick }: { without: ReadonlySet<string>; focus?: boolean; onPick: (user: User) => void }) {
   const text = useText();
   const [query, setQuery] = useState('');
   const { users, error } = useSearch(query.trim().toLowerCase());
   const offered = users?.filter((user) => !without.has(user.user_id)) ?? null;
   return (
     <>
-      <TextInput label={text.findPerson} data-autofocus autoCapitalize="none" spellCheck={false} maxLength={32} value={query} onChange={(event) => setQuery(event.currentTarget.value)} />
+      <TextInput label={text.findPerson} data-autofocus={focus || undefined} autoFocus={focus} autoCapitalize="none" spellCheck={false} maxLength={32} value={query} onChange={(event) => setQuery(event.currentTarget.value)} />
       <div className="people" role="status">
         {error ? <p className="error">{error}</p> : null}
         {offered?.length === 0 ? <p className="dim">{text.nothingFound}</p> : null}

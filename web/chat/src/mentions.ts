@@ -11,7 +11,7 @@ export interface Called {
 }
 
 /** Members that are offered of a group: the first ones by id. */
-const mostMembers = 200;
+const mostMembers = 1_000;
 /** Names in the list at once. */
 const mostOffered = 6;
 
@@ -60,12 +60,19 @@ function useMembers(me: User, groupID: string | null): readonly string[] {
   useEffect(() => {
     if (!groupID) return;
     let gone = false;
-    client.rest.GET('/v1/groups/{group_id}/members', { params: { path: { group_id: groupID }, query: { limit: mostMembers } } }).then(
-      ({ data }) => {
-        if (!gone && data) setMembers(data.members.map((member) => member.user_id).filter((id) => id !== me.user_id));
-      },
-      () => undefined,
-    );
+    async function read(id: string): Promise<void> {
+      const found: string[] = [];
+      let cursor: string | undefined;
+      do {
+        const query = { limit: 200, ...(cursor ? { cursor } : {}) };
+        const { data } = await client.rest.GET('/v1/groups/{group_id}/members', { params: { path: { group_id: id }, query } });
+        if (gone || !data) return;
+        found.push(...data.members.map((member) => member.user_id).filter((member) => member !== me.user_id));
+        setMembers([...found]);
+        cursor = data.has_more ? data.next_cursor : undefined;
+      } while (cursor && found.length < mostMembers);
+    }
+    read(groupID).catch(() => undefined); // offered at the next @
     return () => {
       gone = true;
     };

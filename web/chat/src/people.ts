@@ -3,13 +3,20 @@ import { useEffect, useSyncExternalStore } from 'react';
 import { usePeople } from './client';
 
 /** Users that are remembered. */
-const mostUsers = 1_000;
+const mostUsers = 2_000;
+
+/** Users that are asked for in one call. */
+const mostAtOnce = 100;
+/** How long wanted users are gathered, in ms. */
+const together = 10;
 
 /** What the page knows of users, asked for once each. */
 export class People implements Pick<Observable<unknown>, 'subscribe'> {
   readonly #client: Client;
   readonly #users = new Map<string, User>();
   readonly #asked = new Set<string>();
+  /** Those who are not asked for yet. */
+  readonly #wanted: string[] = [];
   readonly #listeners = new Set<() => void>();
 
   constructor(client: Client) {
@@ -40,17 +47,28 @@ export class People implements Pick<Observable<unknown>, 'subscribe'> {
     for (const listener of this.#listeners) listener();
   }
 
-  /** Asks for a user who is not known; who cannot be asked now is asked when wanted again. */
+  /** Asks for a user who is not known, with the others who are wanted at the time; who cannot be asked now is asked when wanted again. */
   want(userID: string): void {
     if (this.#users.has(userID) || this.#asked.has(userID)) return;
     this.#asked.add(userID);
-    this.#client.rest.GET('/v1/users/{user_id}', { params: { path: { user_id: userID } } }).then(
-      ({ data, response }) => {
-        if (data) this.add([data]);
-        else if (response.status !== 404) this.#asked.delete(userID);
-      },
-      () => this.#asked.delete(userID),
-    );
+    this.#wanted.push(userID);
+    if (this.#wanted.length === 1) setTimeout(() => this.#ask(), together);
+  }
+
+  #ask(): void {
+    const all = this.#wanted.splice(0);
+    for (let i = 0; i < all.length; i += mostAtOnce) {
+      const ids = all.slice(i, i + mostAtOnce);
+      this.#client.rest.GET('/v1/users/profiles', { params: { query: { user_ids: ids } } }).then(
+        ({ data }) => {
+          if (data) this.add(data.users);
+          else for (const id of ids) this.#asked.delete(id);
+        },
+        () => {
+          for (const id of ids) this.#asked.delete(id);
+        },
+      );
+    }
   }
 }
 

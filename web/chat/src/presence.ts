@@ -18,6 +18,7 @@ export function useStatusLine(me: User, conversation: Conversation | null, peerI
   const name = useNames(typing);
   if (typing.length > mostTyping) return text.typingMany;
   if (typing.length > 0) return text.typing(typing.map(name).join(', '));
+  if (conversation?.everyone) return text.toEverybody;
   if (conversation?.kind === 'group') return text.memberCount(conversation.member_count);
   if (!presence) return '';
   if (presence.online) return text.online;

@@ -53,6 +53,45 @@ test('a group is given a picture, an announcement and rules, its members are mut
   assert.deepEqual([...ann.faults, ...bob.faults], []);
 });
 
+test('a group of 2,500: its members are read as they are looked at, and the last one of them is found and made its owner', async (t) => {
+  const on = await stage(t);
+  const [ann, zoe] = await Promise.all([Person.register(on, 'Ann'), Person.register(on, 'Zoe')]);
+  await ann.page.getByRole('button', { name: 'New chat' }).click();
+  await ann.page.getByRole('menuitem', { name: 'New group' }).click();
+  await ann.page.getByLabel('Group name').fill('Everybody');
+  await ann.page.getByLabel('Find by user name or id').fill(zoe.username);
+  await ann.page.getByRole('button', { name: `Zoe @${zoe.username}` }).click();
+  await ann.page.getByRole('button', { name: 'Create', exact: true }).click();
+  await ann.page.getByText('2 members').waitFor();
+  // Between the two real members stand many that the server does not know.
+  const groups = /\/v1\/groups\/[0-9]+\/members(\?|$)/;
+  let pages = 0;
+  await ann.page.route(groups, async (route) => {
+    const real = (await (await route.fetch({ url: route.request().url().replace(/\?.*/, '') })).json()) as { members: { user_id: string; role: string; joined_at: string }[] };
+    const [first, last] = [real.members.find(({ role }) => role === 'owner'), real.members.find(({ role }) => role === 'member')];
+    const all = [first, ...Array.from({ length: 2_498 }, (_, i) => ({ user_id: String(1_000 + i), role: 'member', joined_at: first?.joined_at })), last];
+    const from = Number(new URL(route.request().url()).searchParams.get('cursor') ?? 0);
+    pages++;
+    await route.fulfill({ json: { members: all.slice(from, from + 200), has_more: from + 200 < all.length, next_cursor: String(from + 200) } });
+  });
+  await ann.page.getByRole('button', { name: 'Group details' }).click();
+  const panel = ann.page.getByRole('dialog', { name: 'Everybody' });
+  await panel.locator('.person', { hasText: 'Ann' }).waitFor();
+  await panel.locator('.person', { hasText: 'Ann' }).waitFor();
+  await panel.getByText('Loading…').waitFor({ state: 'detached' });
+  assert.equal(pages, 5);
+  assert.ok((await panel.locator('.person').count()) < 60);
+  await panel.getByRole('searchbox', { name: 'Find a member' }).fill(zoe.username);
+  await panel.locator('.person', { hasText: 'Zoe' }).waitFor();
+  await ann.page.unroute(groups);
+  await panel.getByRole('button', { name: 'Actions for Zoe' }).click();
+  await ann.page.getByRole('menuitem', { name: 'Hand over the group' }).click();
+  await ann.page.getByRole('dialog', { name: 'Hand over the group' }).getByRole('button', { name: 'Hand over the group' }).click();
+  await zoe.openLine('Everybody');
+  await zoe.page.locator('.notice', { hasText: 'Ann made You Owner' }).waitFor();
+  assert.deepEqual([...ann.faults, ...zoe.faults], []);
+});
+
 test('settings: name, picture, who may write first, blocked people, and devices that are signed out', async (t) => {
   const on = await stage(t);
   const [ann, bob] = await Promise.all([Person.register(on, 'Ann'), Person.register(on, 'Bob')]);
