@@ -113,7 +113,7 @@ type (
 	runJobInput struct {
 		Name string `path:"name" maxLength:"64"`
 		Body *struct {
-			Node string `json:"node,omitempty" pattern:"^[0-9]{1,4}$" patternDescription:"a node" doc:"Default: the node that is asked"`
+			Node string `json:"node,omitempty" pattern:"^[0-9]{0,4}$" patternDescription:"a node" doc:"Default: the node that is asked"`
 		}
 	}
 	adminSocketsInput struct {
@@ -162,7 +162,7 @@ type (
 	setLogLevelInput struct {
 		Body struct {
 			Level string `json:"level" enum:"debug,info,warn,error"`
-			Node  string `json:"node,omitempty" pattern:"^[0-9]{1,4}$" patternDescription:"a node" doc:"Default: all"`
+			Node  string `json:"node,omitempty" pattern:"^[0-9]{0,4}$" patternDescription:"a node" doc:"Default: all"`
 			ForMS int64  `json:"for_ms,omitempty" minimum:"0" maximum:"86400000" doc:"Then the configured level is back; 0: until it is changed or the node stops"`
 		}
 	}

@@ -32,7 +32,7 @@ func adminUserOf(u *model.User) AdminUser {
 type AdminNewUser struct {
 	Username    string     `json:"username" minLength:"3" maxLength:"32" pattern:"^[A-Za-z0-9._-]+$" patternDescription:"letters of ASCII, digits and . _ -" doc:"Folded to lower case"`
 	Password    string     `json:"password" minLength:"10" maxLength:"128" format:"password" writeOnly:"true"`
-	DisplayName string     `json:"display_name,omitempty" minLength:"1" maxLength:"64" doc:"Default: the username"`
+	DisplayName string     `json:"display_name,omitempty" maxLength:"64" doc:"Empty: the username"`
 	Role        model.Role `json:"role,omitempty" enum:"user,admin" default:"user"`
 }
 
