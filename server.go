@@ -337,6 +337,7 @@ func (s *server) buildCore(ctx context.Context) (err error) {
 		s.delivery.Revoke(user, family)
 	}
 	s.auth.OnBanned = func(_ context.Context, user model.UserID) { s.delivery.Ban(user) }
+	s.auth.OnUnbanned = func(_ context.Context, user model.UserID) { s.delivery.Unban(user) }
 	if err := s.auth.LoadRevoked(ctx); err != nil {
 		return err
 	}

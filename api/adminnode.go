@@ -313,8 +313,9 @@ func (a *API) adminSockets(ctx context.Context, in *adminSocketsInput) (*adminSo
 		}
 	}
 	if more {
-		last, value := list[len(list)-1], int64(0)
-		if value = int64(last.Pending); f.Sort == service.SessionsByConnected {
+		last := list[len(list)-1]
+		value := int64(last.Pending)
+		if f.Sort == service.SessionsByConnected {
 			value = int64(last.ConnectedAt)
 		}
 		b.NextCursor = fmt.Sprint(value, ".", last.ConnectionID)

@@ -139,8 +139,9 @@ func endsSession(err error) bool {
 	switch model.CodeOf(err) {
 	case model.CodeUnauthenticated, model.CodeTokenExpired, model.CodeTokenRevoked, model.CodeBanned, model.CodeForbidden:
 		return true
+	default:
+		return false
 	}
-	return false
 }
 
 // dropCookie takes the cookie from a browser whose session has ended.

@@ -159,7 +159,7 @@ func TestAdminUsers(t *testing.T) {
 		c.refused(c.as(http.MethodGet, "/users?"+bad, ""), model.CodeValidation)
 	}
 
-	second, secondClaims := Grant{}, service.Claims{}
+	var second Grant
 	c.accepted(request{method: http.MethodPost, path: "/v1/auth/login", token: "-", body: `{"username":"second","password":"a long password"}`}, http.StatusOK).into(&second)
 	secondClaims, err := c.api.deps.Auth.VerifyAccess(second.AccessToken)
 	must(t, err)

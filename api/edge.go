@@ -138,8 +138,8 @@ func (a *API) noMethod(c *gin.Context) {
 	a.fail(c, model.NewError(model.CodeMethodNotAllowed, "this path does not know %s", c.Request.Method))
 }
 
-// crossOrigin lets the pages of allowed origins call. There are no cookies: a page
-// that has no token can do nothing.
+// crossOrigin lets the pages of allowed origins call: a page that has no token can do nothing. The only cookie
+// is an operator's, which no page of another origin may use (see sameOrigin).
 func (a *API) crossOrigin(c *gin.Context) {
 	origin := c.GetHeader("Origin")
 	if origin == "" {

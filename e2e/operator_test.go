@@ -211,6 +211,9 @@ func TestOperator(t *testing.T) {
 		laptop.endsWith(4003)
 		d.eventually("the ban to be known there", func() bool { return asBob(t, "/v1/users/me").Status == http.StatusForbidden })
 		d.do(http.MethodDelete, "/users/"+string(bob.id())+"/ban", "", http.StatusNoContent, nil)
+		d.eventually("the end of the ban to be known there", func() bool {
+			return asBob(t, "/v1/users/me").Status == http.StatusUnauthorized // an ended session, and no ban
+		})
 	})
 
 	t.Run("a node that is dead is named", func(t *testing.T) {

@@ -43,6 +43,8 @@ type Auth struct {
 	OnRevoked func(ctx context.Context, user model.UserID, family model.FamilyID)
 	// OnBanned is told of a banned account in the same way: its sockets close with 4003.
 	OnBanned func(ctx context.Context, user model.UserID)
+	// OnUnbanned is told of an account that may log in again; the other nodes are to be told.
+	OnUnbanned func(ctx context.Context, user model.UserID)
 
 	store        *model.Store
 	ids          interface{ Next() (int64, error) }

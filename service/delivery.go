@@ -55,6 +55,7 @@ type Delivery struct {
 	watch func(key model.DeviceKey, came bool) // told of every session that comes or goes; it must not wait
 
 	stopping atomic.Bool // Drain was called
+	sockets  atomic.Int64
 
 	gapMu sync.Mutex
 	gaps  []*Session
@@ -192,6 +193,7 @@ func (d *Delivery) Join(socket Socket, o Opening) *Session {
 	sh.users[o.Key.UserID] = append(list, s)
 	first := len(older) == 0
 	sh.mu.Unlock()
+	d.sockets.Add(1)
 	d.watch(o.Key, true)
 	for _, other := range replaced {
 		other.close(CloseReplaced, "the same device connected again", 0)
@@ -242,6 +244,7 @@ func (d *Delivery) Leave(s *Session) {
 		sh.users[s.Key.UserID] = list
 	}
 	sh.mu.Unlock()
+	d.sockets.Add(-1)
 	d.watch(s.Key, false)
 	if last {
 		d.relay.Unsubscribe(s.Key.UserID, func() bool { return len(d.sessionsOf(s.Key.UserID)) > 0 })
@@ -430,3 +433,6 @@ func (d *Delivery) Ban(user model.UserID) {
 	d.Kick(user, func(*Session) bool { return true }, CloseBanned, "the account is banned")
 	d.relay.Banned(user, true)
 }
+
+// Unban tells the other nodes that an account may come back.
+func (d *Delivery) Unban(user model.UserID) { d.relay.Banned(user, false) }

@@ -77,17 +77,7 @@ func (f *SessionFilter) beyond(v *SessionView) bool {
 }
 
 // count is how many sockets this node has.
-func (d *Delivery) count() (n int) {
-	for i := range d.shards {
-		sh := &d.shards[i]
-		sh.mu.RLock()
-		for _, list := range sh.users {
-			n += len(list)
-		}
-		sh.mu.RUnlock()
-	}
-	return n
-}
+func (d *Delivery) count() int { return int(d.sockets.Load()) }
 
 // view is how a session stands; ok is false when it is closed.
 func (s *Session) view() (v SessionView, oldest int64, ok bool) {

@@ -122,6 +122,9 @@ func (s *Users) Unban(ctx context.Context, id model.UserID) error {
 		return fmt.Errorf("unban: %w", err)
 	}
 	s.auth.Unbanned(id)
+	if s.auth.OnUnbanned != nil {
+		s.auth.OnUnbanned(context.WithoutCancel(ctx), id)
+	}
 	return nil
 }
 

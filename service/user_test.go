@@ -1,6 +1,7 @@
 package service_test
 
 import (
+	"context"
 	"fmt"
 	"testing"
 
@@ -29,7 +30,12 @@ func TestBan(t *testing.T) {
 			t.Errorf("told of %v", banned)
 		}
 
+		var unbanned []model.UserID
+		a.auth.OnUnbanned = func(_ context.Context, user model.UserID) { unbanned = append(unbanned, user) }
 		ok(t, a.users.Unban(t.Context(), bob.User.ID))
+		if len(unbanned) != 1 || unbanned[0] != bob.User.ID {
+			t.Errorf("told of the ends of the bans of %v", unbanned)
+		}
 		again, err := a.auth.Login(t.Context(), "bob", password)
 		ok(t, err)
 		a.claims(again)
