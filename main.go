@@ -37,6 +37,9 @@ type command struct {
 
 	Serve       serveCommand       `cmd:"" default:"1" help:"Run the service (the default)."`
 	Migrate     migrateCommand     `cmd:"" help:"Look at or update the database schema."`
+	Backup      backupCommand      `cmd:"" help:"Copy the SQLite database and the files to a folder, while the server runs."`
+	Restore     restoreCommand     `cmd:"" help:"Put such a copy in place. The server must have stopped."`
+	Restored    restoredCommand    `cmd:"" help:"Tell a database that it was restored by other means: ids go on above all that were given out, devices check their positions."`
 	Healthcheck healthcheckCommand `cmd:"" help:"Ask a running service whether it is ready; for containers."`
 	Bench       bench.Command      `cmd:"" help:"Measure a running deployment."`
 	Verify      verify.Command     `cmd:"" help:"Prove from outside that a running deployment loses, doubles and reorders nothing."`

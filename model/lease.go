@@ -47,6 +47,10 @@ func (s *Store) AcquireLease(ctx context.Context, want NodeID, holder, address s
 			l, taken := byID[id]
 			return !taken || l.ExpiresAt < now || l.Holder == holder
 		}
+		var above int64
+		if err := tx.read(ctx).Raw("SELECT COALESCE(MAX(ids_above), 0) FROM installation").Row().Scan(&above); err != nil {
+			return fmt.Errorf("read what is above all ids: %w", err)
+		}
 		id := want
 		if want < 0 {
 			for id = 0; id <= MaxNodeID && !free(id); id++ {
@@ -55,7 +59,7 @@ func (s *Store) AcquireLease(ctx context.Context, want NodeID, holder, address s
 		if id > MaxNodeID || !free(id) {
 			return NewError(CodeUnavailable, "node id %d is held by another node until its lease ends; stop that node or choose another ACKBOX_NODE_ID", id)
 		}
-		previous = byID[id].IDsUntil
+		previous = max(byID[id].IDsUntil, above)
 		lease = Lease{NodeID: id, Holder: holder, Address: address, IDsUntil: until(previous), ExpiresAt: expires}
 		write := "INSERT INTO nodes (holder, address, ids_until, expires_at, started_at, id) VALUES (?,?,?,?,?,?)" // two that race for a new row: one gets a duplicate key
 		if _, known := byID[id]; known {

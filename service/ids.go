@@ -63,6 +63,17 @@ func NewIDs(ctx context.Context, store *model.Store, want model.NodeID, address 
 	return ids, nil
 }
 
+// restoreMargin is how far above everything that is known the ids after a restore begin: a node that was killed again
+// and again has run ahead of the clock, a minute each time, and what it reserved may be lost with the database.
+const restoreMargin = 24 * time.Hour
+
+// MarkRestored says that a database has been brought back to an earlier moment, before or while nodes use it: their ids
+// go on above all that were given out since then, and running nodes make their devices check their positions. above is
+// the highest mark that the lost state is known to have had, 0 for unknown.
+func MarkRestored(ctx context.Context, store *model.Store, above int64, clock func() time.Time) error {
+	return store.Restored(ctx, rand.Text(), max(above, clock().UnixMilli()-idEpoch), restoreMargin.Milliseconds())
+}
+
 func (g *IDs) acquire(ctx context.Context) error {
 	now := g.clock()
 	g.mu.Lock()

@@ -228,3 +228,56 @@ func TestIDsAfterALostLease(t *testing.T) {
 		})
 	}
 }
+
+// TestIDsAfterARestore: a node that is killed again and again runs ahead of the clock, by what each reserved; after a
+// restore of an older state, which knows nothing of that, its ids are above them all, and the database is another one.
+func TestIDsAfterARestore(t *testing.T) {
+	t.Parallel()
+	clock, store := newHandClock(), sqliteStore(t)
+	var last int64
+	take := func(from *model.Store) {
+		t.Helper()
+		id, err := newIDs(t, from, clock).Next()
+		must(t, err)
+		if id <= last {
+			t.Fatalf("id %d after %d", id, last)
+		}
+		last = id
+	}
+	take(store)
+	file := sqliteFile(t)
+	must(t, store.BackupTo(t.Context(), file))
+	for range 10 {
+		clock.step(LeaseTTL + time.Millisecond) // it was killed
+		take(store)
+	}
+	old := openStore(t, model.Options{SQLitePath: file})
+	if _, err := old.Installation(t.Context(), "here"); err != nil {
+		t.Fatal(err)
+	}
+	must(t, MarkRestored(t.Context(), old, 0, clock.now))
+	take(old)
+	clock.step(LeaseTTL + time.Millisecond)
+	must(t, MarkRestored(t.Context(), old, last>>(idNodeBits+idCounterBits)+5*restoreMargin.Milliseconds(), clock.now)) // somebody knows better
+	take(old)
+	if ahead := time.Duration(last>>(idNodeBits+idCounterBits)-clock.now().UnixMilli()+idEpoch) * time.Millisecond; ahead < 5*restoreMargin {
+		t.Errorf("ids are %s ahead of the clock, and not above what was known", ahead)
+	}
+}
+
+// TestRestoredIsAnotherDatabase: nodes that run notice.
+func TestRestoredIsAnotherDatabase(t *testing.T) {
+	t.Parallel()
+	store := openStore(t, backends["MySQL"](t))
+	if _, err := store.Installation(t.Context(), "here"); err != nil {
+		t.Fatal(err)
+	}
+	before, err := store.Identity(t.Context())
+	must(t, err)
+	must(t, MarkRestored(t.Context(), store, 0, time.Now))
+	now, err := store.Identity(t.Context())
+	must(t, err)
+	if before.Same(now) || !now.Same(now) {
+		t.Errorf("%v and %v: want two", before, now)
+	}
+}
