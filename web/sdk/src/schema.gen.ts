@@ -1728,7 +1728,7 @@ export interface components {
             head: number;
         };
         AdminNewUser: {
-            /** @description Default: the username */
+            /** @description Empty: the username */
             display_name?: string;
             /** Format: password */
             password: string;
