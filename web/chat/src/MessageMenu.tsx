@@ -26,7 +26,7 @@ export function MessageMenu({ message, mine, conversation, onReply, onInfo }: Pr
     const offered: MenuLine[] = [{ label: text.reply, onSelect: () => onReply(message) }];
     if (words) offered.push({ label: text.copy, onSelect: () => void navigator.clipboard.writeText(words).catch(say) });
     if (mine && conversation?.receipts) offered.push({ label: text.info, onSelect: () => onInfo(message) });
-    if (mine || conversation?.kind === 'group') offered.push({ label: text.recall, onSelect: () => void client.recall(message.message_id).catch(say) });
+    if (mine || conversation?.role === 'owner' || conversation?.role === 'admin') offered.push({ label: text.recall, onSelect: () => void client.recall(message.message_id).catch(say) });
     return [...offered, { label: text.deleteForMe, onSelect: () => void client.deleteForMe(message).catch(say) }];
   }
   return (

@@ -35,6 +35,7 @@ test('a group: made, called, replied to, recalled, ruled and left, at desktop an
   await bob.shot('phone-list');
   await bob.openLine('Lake trip');
   await bob.bubble('Who brings').getByRole('button', { name: 'Message actions' }).click();
+  assert.equal(await bob.page.getByRole('menuitem', { name: 'Recall' }).count(), 0, 'a member does not recall what others wrote');
   await bob.page.getByRole('menuitem', { name: 'Reply' }).click();
   await bob.write('I do, it is in the garage');
   await eve.openLine('Lake trip');
