@@ -73,7 +73,7 @@ export function Shell({ me }: { readonly me: User }) {
         <ul>
           {sections.map(({ path: to, title, icon: SectionIcon }) => (
             <li key={to}>
-              <Link to={to} className="nav-line" aria-current={section?.path === to ? 'page' : undefined}>
+              <Link to={to} className="nav-line" onClick={() => setOpened(false)} aria-current={section?.path === to ? 'page' : undefined}>
                 <SectionIcon />
                 {text.sections[title]}
               </Link>
