@@ -13,7 +13,7 @@ export function useMessageColumns(): readonly Column<Message>[] {
     { title: text.time, cell: (message) => <Moment at={message.created_at} /> },
     { title: text.sender, cell: (message) => <UserLink id={message.sender_id} name={message.sender_id} /> },
     { title: text.content, cell: (message) => <span className={message.recalled_at ? 'dim clamp' : 'clamp'}>{content(text, message)}</span> },
-    { title: text.trace, cell: (message) => <Link to={`messages/${message.message_id}`}>{text.showTrace}</Link> },
+    { title: text.trace, cell: (message) => <Link to={`messages/${message.message_id}`} className="nowrap">{text.showTrace}</Link> },
   ];
 }
 

@@ -22,7 +22,7 @@ export function SignIn() {
     setBusy(true);
     setError('');
     try {
-      session.begin(await api.signIn(username.trim(), password));
+      session.begin(await api.signIn({ username: username.trim(), password }));
     } catch (failure) {
       setError(failure instanceof Refused && failure.code === 'forbidden' ? text.notAdmin : errorText(text, failure));
       setBusy(false);

@@ -4,7 +4,6 @@ import { useAnswer } from './answer';
 import { useText } from './language';
 import { useSearch } from './route';
 import { Empty, Failure, Loading, MissingNodes } from './States';
-import type { Merged, Paged } from './types';
 
 export interface Column<Row> {
   readonly title: string;
@@ -84,8 +83,12 @@ function Heading<Row>({ column, sort = '', onSort }: HeadingProps<Row>) {
 }
 
 /** What a list call answers, with its rows under one name. */
-export interface Page<Row> extends Partial<Paged>, Merged {
+export interface Page<Row> {
   readonly rows: readonly Row[];
+  readonly next_cursor: string;
+  readonly has_more: boolean;
+  /** The nodes that did not answer, of a list that all were asked for. */
+  readonly missing_nodes?: readonly string[];
 }
 
 interface ListingProps<Row> extends Pick<TableProps<Row>, 'caption' | 'columns' | 'keyOf'> {

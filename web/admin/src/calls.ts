@@ -1,67 +1,63 @@
-import { call, type Query } from './call';
-import type * as t from './types';
+import { call, type Body, type Query } from './call';
 
-type Signal = AbortSignal | undefined;
-
-const get = <T>(path: string, query?: Query, signal?: Signal) => call<T>('GET', path, { query, signal });
-const put = <T = void>(path: string, body?: unknown) => call<T>('PUT', path, { body });
-const post = <T = void>(path: string, body?: unknown) => call<T>('POST', path, { body });
-const remove = (path: string) => call<void>('DELETE', path);
 const root = '/v1/admin';
-const at = (...parts: string[]) => [root, ...parts.map(encodeURIComponent)].join('/');
+const user = `${root}/users/{user_id}` as const;
+const device = `${user}/devices/{device_id}` as const;
+const conversation = `${root}/conversations/{conversation_id}` as const;
+const message = `${root}/messages/{message_id}` as const;
 
 /** Every call of the admin API that the page makes. */
 export const api = {
-  session: () => get<t.Session>(`${root}/session`),
-  signIn: (username: string, password: string) => post<t.Session>(`${root}/session`, { username, password }),
-  signOut: () => remove(`${root}/session`),
+  session: () => call('get', `${root}/session`),
+  signIn: (body: Body<'/v1/admin/session', 'post'>) => call('post', `${root}/session`, { body }),
+  signOut: () => call('delete', `${root}/session`),
 
-  series: (minutes: number, signal: Signal) => get<t.Series>(`${root}/series`, { minutes }, signal),
-  statistics: (signal: Signal) => get<t.Statistics>(`${root}/statistics`, {}, signal),
+  series: (minutes: number, signal: AbortSignal) => call('get', `${root}/series`, { query: { minutes }, signal }),
+  statistics: (signal: AbortSignal) => call('get', `${root}/statistics`, { signal }),
 
-  nodes: (signal: Signal) => get<t.Merged & { nodes: t.Node[] }>(`${root}/nodes`, {}, signal),
-  drain: (node: string) => post(at('nodes', node, 'drain')),
-  undrain: (node: string) => post(at('nodes', node, 'undrain')),
+  nodes: (signal: AbortSignal) => call('get', `${root}/nodes`, { signal }),
+  drain: (node: string) => call('post', `${root}/nodes/{node}/drain`, { path: { node } }),
+  undrain: (node: string) => call('post', `${root}/nodes/{node}/undrain`, { path: { node } }),
 
-  users: (query: Query, signal: Signal) => get<t.Paged & { users: t.User[] }>(`${root}/users`, query, signal),
-  createUser: (body: { username: string; password: string; display_name?: string; role: 'user' | 'admin' }) => post<{ user: t.User }>(`${root}/users`, body),
-  user: (id: string, signal: Signal) => get<t.UserDetails>(at('users', id), {}, signal),
-  ban: (id: string, reason: string) => put(at('users', id, 'ban'), { reason }),
-  unban: (id: string) => remove(at('users', id, 'ban')),
-  setRole: (id: string, role: string) => put(at('users', id, 'role'), { role }),
-  resetPassword: (id: string, password: string) => put<{ password: string }>(at('users', id, 'password'), password ? { password } : {}),
-  signOutUser: (id: string) => post(at('users', id, 'sign-out')),
-  devices: (id: string, signal: Signal) => get<t.Merged & { devices: t.Device[] }>(at('users', id, 'devices'), {}, signal),
-  forgetDevice: (id: string, device: string) => remove(at('users', id, 'devices', device)),
-  closeDevice: (id: string, device: string) => post(at('users', id, 'devices', device, 'close')),
-  pushDevice: (id: string, device: string) => post(at('users', id, 'devices', device, 'push')),
+  users: (query: Query<'/v1/admin/users'>, signal: AbortSignal) => call('get', `${root}/users`, { query, signal }),
+  createUser: (body: Body<'/v1/admin/users', 'post'>) => call('post', `${root}/users`, { body }),
+  user: (user_id: string, signal: AbortSignal) => call('get', user, { path: { user_id }, signal }),
+  ban: (user_id: string, reason: string) => call('put', `${user}/ban`, { path: { user_id }, body: { reason } }),
+  unban: (user_id: string) => call('delete', `${user}/ban`, { path: { user_id } }),
+  setRole: (user_id: string, role: 'user' | 'admin') => call('put', `${user}/role`, { path: { user_id }, body: { role } }),
+  resetPassword: (user_id: string, password: string) => call('put', `${user}/password`, { path: { user_id }, body: password ? { password } : {} }),
+  signOutUser: (user_id: string) => call('post', `${user}/sign-out`, { path: { user_id } }),
+  devices: (user_id: string, signal: AbortSignal) => call('get', `${user}/devices`, { path: { user_id }, signal }),
+  forgetDevice: (user_id: string, device_id: string) => call('delete', device, { path: { user_id, device_id } }),
+  closeDevice: (user_id: string, device_id: string) => call('post', `${device}/close`, { path: { user_id, device_id } }),
+  pushDevice: (user_id: string, device_id: string) => call('post', `${device}/push`, { path: { user_id, device_id } }),
 
-  conversations: (query: Query, signal: Signal) => get<t.Paged & { conversations: t.Conversation[] }>(`${root}/conversations`, query, signal),
-  conversation: (id: string, signal: Signal) => get<{ conversation: t.ConversationDetails }>(at('conversations', id), {}, signal),
-  members: (id: string, query: Query, signal: Signal) => get<t.Paged & { members: t.Member[] }>(at('conversations', id, 'members'), query, signal),
-  removeMember: (id: string, user: string) => remove(at('conversations', id, 'members', user)),
-  history: (id: string, query: Query, signal: Signal) => get<{ messages: t.Message[]; head: number; has_more: boolean }>(at('conversations', id, 'messages'), query, signal),
-  dissolve: (id: string) => post(at('conversations', id, 'dissolve')),
-  muteAll: (id: string, muteAll: boolean) => put(at('conversations', id, 'mute'), { mute_all: muteAll }),
+  conversations: (query: Query<'/v1/admin/conversations'>, signal: AbortSignal) => call('get', `${root}/conversations`, { query, signal }),
+  conversation: (conversation_id: string, signal: AbortSignal) => call('get', conversation, { path: { conversation_id }, signal }),
+  members: (conversation_id: string, cursor: string, signal: AbortSignal) => call('get', `${conversation}/members`, { path: { conversation_id }, query: { cursor }, signal }),
+  removeMember: (conversation_id: string, user_id: string) => call('delete', `${conversation}/members/{user_id}`, { path: { conversation_id, user_id } }),
+  history: (conversation_id: string, query: Query<'/v1/admin/conversations/{conversation_id}/messages'>, signal: AbortSignal) => call('get', `${conversation}/messages`, { path: { conversation_id }, query, signal }),
+  dissolve: (conversation_id: string) => call('post', `${conversation}/dissolve`, { path: { conversation_id } }),
+  muteAll: (conversation_id: string, mute_all: boolean) => call('put', `${conversation}/mute`, { path: { conversation_id }, body: { mute_all } }),
 
-  messages: (query: Query, signal: Signal) => get<t.Paged & { messages: t.Message[] }>(`${root}/messages`, query, signal),
-  message: (id: string, signal: Signal) => get<{ message: t.Message }>(at('messages', id), {}, signal),
-  removeMessage: (id: string, reason: string) => post<{ message: t.Message }>(at('messages', id, 'remove'), { reason }),
-  trace: (id: string, query: Query, signal: Signal) => get<t.Trace>(at('messages', id, 'trace'), query, signal),
+  messages: (query: Query<'/v1/admin/messages'>, signal: AbortSignal) => call('get', `${root}/messages`, { query, signal }),
+  message: (message_id: string, signal: AbortSignal) => call('get', message, { path: { message_id }, signal }),
+  removeMessage: (message_id: string, reason: string) => call('post', `${message}/remove`, { path: { message_id }, body: { reason } }),
+  trace: (message_id: string, cursor: string, signal: AbortSignal) => call('get', `${message}/trace`, { path: { message_id }, query: { cursor }, signal }),
 
-  stuck: (query: Query, signal: Signal) => get<t.Stuck>(`${root}/stuck`, query, signal),
-  sockets: (query: Query, signal: Signal) => get<t.Paged & t.Merged & { sessions: t.Socket[] }>(`${root}/sessions`, query, signal),
-  ackQueue: (signal: Signal) => get<t.Merged & { nodes: t.AckQueue[] }>(`${root}/ack-queue`, {}, signal),
+  stuck: (query: Query<'/v1/admin/stuck'>, signal: AbortSignal) => call('get', `${root}/stuck`, { query, signal }),
+  sockets: (query: Query<'/v1/admin/sessions'>, signal: AbortSignal) => call('get', `${root}/sessions`, { query, signal }),
+  ackQueue: (signal: AbortSignal) => call('get', `${root}/ack-queue`, { signal }),
 
-  jobs: (signal: Signal) => get<t.Merged & { jobs: t.Job[] }>(`${root}/jobs`, {}, signal),
-  runJob: (name: string, node: string) => post(at('jobs', name, 'run'), { node }),
+  jobs: (signal: AbortSignal) => call('get', `${root}/jobs`, { signal }),
+  runJob: (name: string, node: string) => call('post', `${root}/jobs/{name}/run`, { path: { name }, body: { node } }),
 
-  announcements: (query: Query, signal: Signal) => get<t.Paged & { announcements: t.Message[] }>(`${root}/announcements`, query, signal),
-  announce: (text: string, key: string) => post<{ message: t.Message }>(`${root}/announcements`, { text, client_msg_id: key }),
+  announcements: (cursor: string, signal: AbortSignal) => call('get', `${root}/announcements`, { query: { cursor }, signal }),
+  announce: (text: string, client_msg_id: string) => call('post', `${root}/announcements`, { body: { text, client_msg_id } }),
 
-  audit: (query: Query, signal: Signal) => get<t.Paged & { entries: t.AuditEntry[] }>(`${root}/audit`, query, signal),
+  audit: (query: Query<'/v1/admin/audit'>, signal: AbortSignal) => call('get', `${root}/audit`, { query, signal }),
 
-  settings: (signal: Signal) => get<{ settings: t.Setting[] }>(`${root}/config`, {}, signal),
-  logLevels: (signal: Signal) => get<t.Merged & { nodes: t.LogLevel[] }>(`${root}/log-level`, {}, signal),
-  setLogLevel: (level: string, node: string, forMs: number) => put(`${root}/log-level`, { level, ...(node ? { node } : {}), ...(forMs > 0 ? { for_ms: forMs } : {}) }),
+  settings: (signal: AbortSignal) => call('get', `${root}/config`, { signal }),
+  logLevels: (signal: AbortSignal) => call('get', `${root}/log-level`, { signal }),
+  setLogLevel: (body: Body<'/v1/admin/log-level', 'put'>) => call('put', `${root}/log-level`, { body }),
 };

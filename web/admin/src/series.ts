@@ -1,16 +1,25 @@
-import type { Sample, Series } from './types.js';
+import type { Sample } from './types.js';
+
+/** A sample; a node of an older version may measure less. */
+type Measured = Pick<Sample, 'at'> & Partial<Sample>;
+
+/** What of an answer is kept. */
+interface Measurements {
+  readonly step_ms: number;
+  readonly nodes: readonly { readonly node: string; readonly samples: readonly Measured[] }[];
+}
 
 /** The newest of what every node measured; older answers are kept, so that a poll need not bring all of it again. */
 export class SeriesBook {
   #step = 2_000;
-  readonly #nodes = new Map<string, Map<number, Sample>>();
+  readonly #nodes = new Map<string, Map<number, Measured>>();
 
   /** Adds an answer and forgets what is older than so many minutes. */
-  add(series: Series, minutes: number): void {
+  add(series: Measurements, minutes: number): void {
     this.#step = series.step_ms || this.#step;
     let newest = 0;
     for (const { node, samples } of series.nodes) {
-      const kept = this.#nodes.get(node) ?? new Map<number, Sample>();
+      const kept = this.#nodes.get(node) ?? new Map<number, Measured>();
       this.#nodes.set(node, kept);
       for (const sample of samples) {
         const slot = Math.floor(sample.at / this.#step);
@@ -48,7 +57,7 @@ export class SeriesBook {
   }
 
   /** A measure of some nodes as one line, in units of so many: null where no node measured it. */
-  line(measure: string, nodes: readonly string[], slots: readonly number[], together: 'sum' | 'highest' | 'mean', unit = 1): (number | null)[] {
+  line(measure: keyof Sample, nodes: readonly string[], slots: readonly number[], together: 'sum' | 'highest' | 'mean', unit = 1): (number | null)[] {
     const kept = nodes.map((node) => this.#nodes.get(node));
     return slots.map((slot) => {
       let total = 0;

@@ -13,7 +13,7 @@ function trace(events: (Partial<TraceEvent> & { at: number; kind: string })[], r
     accepted: { at: 0, node: '2', batch_id: '', batch_size: 1, commit_ms: 1, committed_at: 0, source: 'trace' },
     sender: person('3', 'ann', 'Laptop'), recipients, totals: { recipients: 1, delivered: 0, read: 0 },
     events: events.map((event) => ({ micros: 0, node: '', user_id: '', device_id: '', connection_id: '', seq: 0, attempt: 0, detail: '', ...event })),
-    more_events: false, complete: true, sampled: true, has_more: false,
+    more_events: false, complete: true, sampled: true, has_more: false, next_cursor: '', missing_nodes: [],
   };
 }
 

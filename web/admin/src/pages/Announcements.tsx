@@ -29,13 +29,13 @@ export default function Announcements() {
           empty={text.noAnnouncements}
           keyOf={({ message_id }) => message_id}
           load={async ({ cursor }, signal) => {
-            const page = await api.announcements({ cursor }, signal);
+            const page = await api.announcements(cursor, signal);
             return { ...page, rows: page.announcements };
           }}
           columns={[
             { title: text.time, cell: ({ created_at }) => <Moment at={created_at} /> },
             { title: text.content, cell: (message) => <span className={message.recalled_at ? 'dim pre' : 'pre'}>{content(text, message)}</span> },
-            { title: text.trace, cell: ({ message_id }) => <Link to={`messages/${message_id}`}>{text.showTrace}</Link> },
+            { title: text.trace, cell: ({ message_id }) => <Link to={`messages/${message_id}`} className="nowrap">{text.showTrace}</Link> },
             {
               title: text.actions,
               cell: ({ message_id, recalled_at }) =>

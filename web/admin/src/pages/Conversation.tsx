@@ -116,7 +116,7 @@ function Members({ conversation }: { readonly conversation: ConversationDetails 
         caption={text.members}
         keyOf={({ user_id }) => user_id}
         load={async ({ cursor }, signal) => {
-          const page = await api.members(id, { cursor }, signal);
+          const page = await api.members(id, cursor, signal);
           return { ...page, rows: page.members };
         }}
         columns={[

@@ -19,7 +19,7 @@ export default function Message({ id }: { readonly id: string }) {
   const { text } = useLanguage();
   const [cursors, setCursors] = useState<readonly string[]>(['']);
   const cursor = cursors.at(-1) ?? '';
-  const trace = useAnswer(`trace ${id} ${cursor}`, (signal) => api.trace(id, { cursor }, signal));
+  const trace = useAnswer(`trace ${id} ${cursor}`, (signal) => api.trace(id, cursor, signal));
   return (
     <>
       <Head title={text.messageTitle(id)} back={{ to: 'messages', title: text.sections.messages }}>

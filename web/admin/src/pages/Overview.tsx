@@ -8,12 +8,13 @@ import { type Text, useLanguage } from '../language';
 import { Card, Head, Stat } from '../Parts';
 import { SeriesBook } from '../series';
 import { Answered, Empty, MissingNodes } from '../States';
+import type { Sample } from '../types';
 
 const step = 2_000; // ms between polls
 const mebibyte = 1024 * 1024;
 const catchUp = 2; // minutes that a poll brings
 
-type Measure = { readonly key: string; readonly name: keyof Text['measures'] };
+type Measure = { readonly key: keyof Sample; readonly name: keyof Text['measures'] };
 
 interface Plot {
   readonly title: keyof Text['charts'];
@@ -145,15 +146,15 @@ function Stored() {
         {(s) => {
           const about = (field: keyof typeof s, value: string) => (s.estimated.includes(field) ? `≈ ${value}` : value);
           return (
-          <dl className="stats">
-            <Stat name={text.stats.users} value={about('users', n(s.users))} more={text.stats.usersMore(n(s.users_banned), n(s.admins), n(s.registrations_24h))} />
-            <Stat name={text.stats.messages} value={about('messages', n(s.messages))} more={text.stats.messagesMore(about('messages_24h', n(s.messages_24h)))} />
-            <Stat name={text.stats.conversations} value={about('conversations', n(s.conversations.direct + s.conversations.group + s.conversations.log))} more={text.stats.conversationsMore(n(s.conversations.direct), n(s.conversations.group), n(s.conversations.log))} />
-            <Stat name={text.stats.mailboxes} value={about('mailbox_entries', n(s.mailbox_entries))} more={text.stats.mailboxesMore(about('devices', n(s.devices)))} />
-            <Stat name={text.stats.files} value={about('file_bytes', bytes(language, s.file_bytes))} more={text.stats.filesMore(about('files', n(s.files)))} />
-            <Stat name={text.stats.database} value={bytes(language, s.database.size_bytes)} more={`${s.database.dialect} ${s.database.version}`} />
-            <Stat name={text.stats.redis} value={s.redis.state === 'up' ? bytes(language, s.redis.memory_bytes) : text.nodeStates.down} more={s.redis.version || text.stats.inProcess} />
-          </dl>
+            <dl className="stats">
+              <Stat name={text.stats.users} value={about('users', n(s.users))} more={text.stats.usersMore(n(s.users_banned), n(s.admins), n(s.registrations_24h))} />
+              <Stat name={text.stats.messages} value={about('messages', n(s.messages))} more={text.stats.messagesMore(about('messages_24h', n(s.messages_24h)))} />
+              <Stat name={text.stats.conversations} value={about('conversations', n(s.conversations.direct + s.conversations.group + s.conversations.log))} more={text.stats.conversationsMore(n(s.conversations.direct), n(s.conversations.group), n(s.conversations.log))} />
+              <Stat name={text.stats.mailboxes} value={about('mailbox_entries', n(s.mailbox_entries))} more={text.stats.mailboxesMore(about('devices', n(s.devices)))} />
+              <Stat name={text.stats.files} value={about('file_bytes', bytes(language, s.file_bytes))} more={text.stats.filesMore(about('files', n(s.files)))} />
+              <Stat name={text.stats.database} value={bytes(language, s.database.size_bytes)} more={`${s.database.dialect} ${s.database.version}`} />
+              {s.redis.state !== 'up' || s.redis.version ? <Stat name={text.stats.redis} value={s.redis.state === 'up' ? bytes(language, s.redis.memory_bytes) : text.nodeStates.down} more={s.redis.version} /> : null}
+            </dl>
           );
         }}
       </Answered>

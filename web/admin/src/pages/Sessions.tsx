@@ -88,7 +88,7 @@ function AckQueues() {
                   { title: text.node, cell: ({ node }) => <b>{node}</b> },
                   { title: text.waiting, number: true, cell: ({ entries, capacity }) => text.positionOf(n(entries), n(capacity)) },
                   { title: text.oldest, cell: ({ oldest_pushed_at }) => <When at={oldest_pushed_at} /> },
-                  { title: text.byAttempt, cell: ({ by_attempt }) => by_attempt.map(n).join(' · ') },
+                  { title: text.byAttempt, cell: ({ by_attempt }) => by_attempt.slice(0, Math.max(3, by_attempt.findLastIndex((entries) => entries > 0) + 1)).map(n).join(' · ') },
                   { title: text.retries, number: true, cell: ({ retries }) => n(retries) },
                   { title: text.evictions, number: true, cell: ({ evictions }) => n(evictions) },
                 ]}

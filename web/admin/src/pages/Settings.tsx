@@ -21,21 +21,21 @@ export default function Settings() {
   );
 }
 
-const levels = ['debug', 'info', 'warn', 'error'];
+const levels = ['debug', 'info', 'warn', 'error'] as const;
 const spans = [0, 10 * 60_000, 60 * 60_000];
 
 function LogLevels() {
   const text = useText();
   const { act } = useActions();
   const answer = useAnswer('log-level', api.logLevels, 10_000);
-  const [level, setLevel] = useState('debug');
+  const [level, setLevel] = useState<LogLevel['level']>('debug');
   const [node, setNode] = useState('');
   const [forMs, setForMs] = useState(spans[1] ?? 0);
 
   function submit(event: FormEvent): void {
     event.preventDefault();
     act(async () => {
-      await api.setLogLevel(level, node, forMs);
+      await api.setLogLevel({ level, ...(node ? { node } : {}), ...(forMs > 0 ? { for_ms: forMs } : {}) });
       answer.reload();
     }, text.logLevelSet(level));
   }
@@ -57,7 +57,7 @@ function LogLevels() {
               ]}
             />
             <form className="filters" onSubmit={submit}>
-              <NativeSelect className="filter" size="sm" label={text.level} data={levels} value={level} onChange={(event) => setLevel(event.currentTarget.value)} />
+              <NativeSelect className="filter" size="sm" label={text.level} data={[...levels]} value={level} onChange={(event) => setLevel(levels.find((name) => name === event.currentTarget.value) ?? 'info')} />
               <NativeSelect className="filter" size="sm" label={text.node} data={[{ value: '', label: text.all }, ...nodes.map((of) => ({ value: of.node, label: text.nodeName(of.node) }))]} value={node} onChange={(event) => setNode(event.currentTarget.value)} />
               <NativeSelect
                 className="filter"

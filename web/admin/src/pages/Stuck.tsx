@@ -91,7 +91,7 @@ function Trouble({ stuck }: { readonly stuck: StuckAnswer }) {
           <Empty>{text.nothingWaits}</Empty>
         ) : (
           <ol className="bars">
-            {stuck.retry_histogram.map(({ attempt, entries }) => (
+            {shownAttempts(stuck).map(({ attempt, entries }) => (
               <li key={attempt}>
                 <span className="bar-name">{text.attemptNumber(attempt)}</span>
                 <svg viewBox="0 0 100 10" preserveAspectRatio="none" className="bar-box" aria-hidden="true">
@@ -112,4 +112,9 @@ function Trouble({ stuck }: { readonly stuck: StuckAnswer }) {
       </Card>
     </div>
   );
+}
+
+/** The first five attempts, and those above that have entries. */
+function shownAttempts({ retry_histogram }: StuckAnswer): StuckAnswer['retry_histogram'] {
+  return retry_histogram.filter(({ attempt, entries }) => attempt <= 5 || entries > 0);
 }

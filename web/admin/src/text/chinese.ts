@@ -94,7 +94,6 @@ export const chinese: Text = {
     filesMore: (n) => `${n} 个文件`,
     database: '数据库',
     redis: 'Redis',
-    inProcess: '内置于进程',
   },
   allNodes: '所有节点合计',
   eachNode: '各节点分别显示',

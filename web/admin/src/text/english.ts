@@ -81,7 +81,7 @@ export const english = {
   stored: 'Stored',
   stats: {
     users: 'Users',
-    usersMore: (banned: string, admins: string, fresh: string) => `${banned} banned, ${admins} admins, ${fresh} new today`,
+    usersMore: (banned: string, admins: string, fresh: string) => `${banned} banned, ${admins} with the role admin, ${fresh} new today`,
     messages: 'Messages',
     messagesMore: (fresh: string) => `${fresh} in 24 hours`,
     conversations: 'Conversations',
@@ -92,7 +92,6 @@ export const english = {
     filesMore: (n: string) => `${n} files`,
     database: 'Database',
     redis: 'Redis',
-    inProcess: 'in the process',
   },
   allNodes: 'All nodes together',
   eachNode: 'Each node',
