@@ -136,6 +136,12 @@ function Live() {
   );
 }
 
+/** MariaDB 10.11.19: what serves it, without the packager's additions. */
+function databaseName({ dialect, version }: { readonly dialect: string; readonly version: string }): string {
+  const product = /MariaDB|TiDB/i.exec(version)?.[0] ?? (dialect === 'sqlite' ? 'SQLite' : 'MySQL');
+  return `${product} ${version.split('-')[0]}`;
+}
+
 function Stored() {
   const { language, text } = useLanguage();
   const answer = useAnswer('statistics', api.statistics, 30_000);
@@ -152,7 +158,7 @@ function Stored() {
               <Stat name={text.stats.conversations} value={about('conversations', n(s.conversations.direct + s.conversations.group + s.conversations.log))} more={text.stats.conversationsMore(n(s.conversations.direct), n(s.conversations.group), n(s.conversations.log))} />
               <Stat name={text.stats.mailboxes} value={about('mailbox_entries', n(s.mailbox_entries))} more={text.stats.mailboxesMore(about('devices', n(s.devices)))} />
               <Stat name={text.stats.files} value={about('file_bytes', bytes(language, s.file_bytes))} more={text.stats.filesMore(about('files', n(s.files)))} />
-              <Stat name={text.stats.database} value={bytes(language, s.database.size_bytes)} more={`${s.database.dialect} ${s.database.version}`} />
+              <Stat name={text.stats.database} value={bytes(language, s.database.size_bytes)} more={databaseName(s.database)} />
               {s.redis.state !== 'up' || s.redis.version ? <Stat name={text.stats.redis} value={s.redis.state === 'up' ? bytes(language, s.redis.memory_bytes) : text.nodeStates.down} more={s.redis.version} /> : null}
             </dl>
           );
