@@ -9,7 +9,8 @@ export interface Line {
   readonly label: string;
   /** A CSS variable of style/admin.css, as --line-1. */
   readonly color: string;
-  readonly dashed?: boolean;
+  /** How it is dashed: the lengths of strokes and gaps, in px. */
+  readonly dash?: readonly number[] | undefined;
   /** A value a time; null where nothing was measured. */
   readonly values: (number | null)[];
 }
@@ -33,7 +34,7 @@ export function Chart({ title, times, lines, say }: ChartProps) {
   const plot = useRef<uPlot | null>(null);
   const [pointed, setPointed] = useState<number | null>(null);
   const data: uPlot.AlignedData = [times, ...lines.map((line) => line.values)];
-  const shape = lines.map((line) => `${line.label}\t${line.color}\t${line.dashed}`).join('\n');
+  const shape = lines.map((line) => `${line.label}\t${line.color}\t${line.dash}`).join('\n');
   const newest = useRef({ data, lines });
   newest.current = { data, lines };
 
@@ -57,7 +58,7 @@ export function Chart({ title, times, lines, say }: ChartProps) {
         ],
         series: [
           {},
-          ...newest.current.lines.map((line) => ({ label: line.label, stroke: color(line.color), width: 1.75, points: { show: false }, ...(line.dashed ? { dash: [5, 4] } : {}) })),
+          ...newest.current.lines.map((line) => ({ label: line.label, stroke: color(line.color), width: 1.75, points: { show: false }, ...(line.dash ? { dash: [...line.dash] } : {}) })),
         ],
         hooks: { setCursor: [(self) => setPointed(self.cursor.idx ?? null)] },
       },
@@ -89,7 +90,7 @@ export function Chart({ title, times, lines, say }: ChartProps) {
           return (
             <li key={line.label}>
               <svg viewBox="0 0 18 4" className="legend-mark" aria-hidden="true">
-                <line x1="0" y1="2" x2="18" y2="2" className={`stroke${line.color}`} strokeDasharray={line.dashed ? '5 4' : undefined} />
+                <line x1="0" y1="2" x2="18" y2="2" className={`stroke${line.color}`} strokeDasharray={line.dash?.join(' ')} />
               </svg>
               {line.label} <b>{typeof value === 'number' ? say(value) : '–'}</b>
             </li>

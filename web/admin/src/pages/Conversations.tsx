@@ -2,7 +2,7 @@ import { api } from '../calls';
 import { ChoiceFilter, TextFilter } from '../Filters';
 import { count } from '../format';
 import { type Text, useLanguage } from '../language';
-import { Head, Moment, Tag, When } from '../Parts';
+import { Head, Tag, When } from '../Parts';
 import { Link, useSearch } from '../route';
 import { Listing } from '../Table';
 import type { Conversation } from '../types';
@@ -34,12 +34,12 @@ export default function Conversations() {
           { title: text.name, cell: (conversation) => <Link to={`conversations/${conversation.id}`}>{conversation.name || kindOf(conversation, text)}</Link> },
           { title: text.id, cell: ({ id }) => <code>{id}</code> },
           { title: text.kind, cell: (conversation) => kindOf(conversation, text) },
-          { title: text.delivery, cell: ({ delivery }) => text.deliveryNames(delivery) },
+          { title: text.delivery, cell: ({ delivery }) => <span className="nowrap">{text.deliveryNames(delivery)}</span> },
           { title: text.members, sort: 'members', number: true, cell: ({ everyone, members }) => (everyone ? text.all : count(language, members)) },
           { title: text.messages, sort: 'head', number: true, cell: ({ head }) => count(language, head) },
           { title: text.state, cell: (conversation) => <ConversationState conversation={conversation} /> },
           { title: text.lastMessage, cell: ({ last_message_at }) => <When at={last_message_at} /> },
-          { title: text.created, sort: 'created_at', cell: ({ created_at }) => <Moment at={created_at} /> },
+          { title: text.created, sort: 'created_at', cell: ({ created_at }) => <When at={created_at} /> },
         ]}
       />
     </>

@@ -37,6 +37,8 @@ const plots: readonly Plot[] = [
   { title: 'goroutines', together: 'sum', unit: 'count', measures: [{ key: 'goroutines', name: 'goroutines' }] },
 ];
 
+/** Where the colour tells the node, the measures of a plot, the first of which is a whole line. */
+const dashes: readonly (readonly number[] | undefined)[] = [undefined, [6, 4], [2, 3], [10, 4], [10, 3, 2, 3]];
 const colors = ['--line-1', '--line-2', '--line-3', '--line-4', '--line-5', '--line-6'];
 
 /** Live charts of all nodes, and what is stored. */
@@ -86,7 +88,7 @@ function Live() {
             return {
               label: each ? `${text.nodeName(group[0] ?? '')} · ${name}` : name,
               color: (each ? colors[g % colors.length] : colors[m % colors.length]) ?? '--line-1',
-              dashed: each && m > 0,
+              dash: each ? dashes[m] : undefined,
               values: data.book.line(measure.key, group, slots, plot.together, plot.unit === 'MiB' ? mebibyte : 1),
             };
           }),
