@@ -3,6 +3,7 @@ package model
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"io/fs"
 	"regexp"
 	"slices"
@@ -260,6 +261,7 @@ func TestMigrationFiles(t *testing.T) {
 	for _, dialect := range []Dialect{MySQL, SQLite} {
 		files, err := fs.ReadDir(migrations.Files, string(dialect))
 		ok(t, err)
+		before := ""
 		for _, f := range files {
 			steps[dialect] = append(steps[dialect], f.Name())
 			text, err := migrations.Files.ReadFile(string(dialect) + "/" + f.Name())
@@ -270,6 +272,10 @@ func TestMigrationFiles(t *testing.T) {
 			if statements := regexp.MustCompile(`(?m);\s*$`).FindAllString(string(text), -1); dialect == MySQL && len(statements) != 1 {
 				t.Errorf("%s has %d statements: a crash between them leaves half a step", f.Name(), len(statements))
 			}
+			if regexp.MustCompile(`(?im)^\s*(DROP|RENAME|ALTER TABLE .*\b(DROP|RENAME|MODIFY|CHANGE)\b)`).MatchString(string(text)) && !strings.Contains(before, "needs") {
+				t.Errorf("%s takes something out, and the step before does not say which programs can live with it: see migrations/README.md", f.Name())
+			}
+			before = string(text)
 		}
 	}
 	if diff := cmp.Diff(steps[MySQL], steps[SQLite]); diff != "" {
@@ -288,5 +294,26 @@ func TestMigrateGivesUp(t *testing.T) {
 			t.Error("migrated with a ctx that had ended")
 		}
 		ok(t, s.Migrate(within(t)))
+	})
+}
+
+// TestContractedSchema: a program starts on a schema that was added to, and not on one that lacks what it needs.
+func TestContractedSchema(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, options Options) {
+		s := open(t, options)
+		ok(t, s.Migrate(within(t)))
+		newest := number(t, s, "SELECT MAX(version_id) FROM goose_db_version")
+		needs := func(version int64) error {
+			t.Helper()
+			ok(t, s.write(within(t)).Exec("REPLACE INTO installation (id, needs) VALUES (2, ?)", version).Error) // as a migration says it
+			return s.Migrate(within(t))
+		}
+		ok(t, needs(newest))
+		ok(t, s.write(within(t)).Exec("INSERT INTO goose_db_version (version_id, is_applied) VALUES (?, TRUE)", newest+5).Error)
+		ok(t, needs(newest)) // five later ones, which have only added
+		if err := needs(newest + 1); !errors.Is(err, ErrSchemaTooNew) {
+			t.Errorf("got %v, want %v", err, ErrSchemaTooNew)
+		}
 	})
 }

@@ -520,6 +520,31 @@ func (s *Store) Migrate(ctx context.Context) error {
 	if _, err := provider.Up(ctx); err != nil {
 		return fmt.Errorf("migrate: %w", err)
 	}
+	return s.checkSchema(ctx, provider)
+}
+
+// ErrSchemaTooNew means that a later version has taken out of the schema what this one works with.
+var ErrSchemaTooNew = errors.New("the database was brought up to date by a later version, and this one cannot work with it any more: start that version, or a later one")
+
+// checkSchema looks whether this program can work with a schema that may be of a later version. What was only added
+// does not matter (see migrations/README.md); a migration that takes something out says which ones a program must know.
+func (s *Store) checkSchema(ctx context.Context, provider *goose.Provider) error {
+	var needs int64
+	if err := s.read(ctx).Raw("SELECT COALESCE(MAX(needs), 0) FROM installation").Row().Scan(&needs); err != nil {
+		return fmt.Errorf("read what the schema needs: %w", err)
+	}
+	sources := provider.ListSources()
+	known := sources[len(sources)-1].Version
+	if needs > known {
+		return fmt.Errorf("%w (it needs migration %d, this program knows them up to %d)", ErrSchemaTooNew, needs, known)
+	}
+	applied, err := provider.GetDBVersion(ctx)
+	if err != nil {
+		return fmt.Errorf("read the schema's version: %w", err)
+	}
+	if applied > known {
+		s.log.Info("the schema is of a later version, which has only added to it", "schema", applied, "known", known)
+	}
 	return nil
 }
 
