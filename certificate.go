@@ -41,7 +41,8 @@ func newCertificate(certFile, keyFile string, log *slog.Logger) (*certificate, e
 	if err != nil {
 		return nil, err
 	}
-	return c, c.load(stamps)
+	err = c.load(stamps)
+	return c, err
 }
 
 func (c *certificate) stamps() (stamps [2]fileStamp, err error) {

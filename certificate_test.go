@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"io"
 	"math/big"
 	"net"
@@ -60,7 +61,8 @@ func TestTLS(t *testing.T) {
 	addr := s.listener.Addr().String()
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, ForceAttemptHTTP2: true}}
 	t.Cleanup(client.CloseIdleConnections)
-	ask := func(method, path, token string, body any, into any) *http.Response {
+	var last *http.Response // its headers
+	ask := func(method, path, token string, body any, into any) {
 		t.Helper()
 		text, err := json.Marshal(body)
 		if err != nil {
@@ -82,7 +84,7 @@ func TestTLS(t *testing.T) {
 		if err := json.NewDecoder(response.Body).Decode(into); err != nil || response.StatusCode > 299 {
 			t.Fatalf("%s: %s, %v", path, response.Status, err)
 		}
-		return response
+		last = response
 	}
 	type grant struct {
 		AccessToken string `json:"access_token"`
@@ -91,15 +93,15 @@ func TestTLS(t *testing.T) {
 		} `json:"user"`
 	}
 	var sender, receiver grant
-	response := ask(http.MethodPost, "/v1/auth/register", "", map[string]any{"username": "sender", "password": "a long password"}, &sender)
+	ask(http.MethodPost, "/v1/auth/register", "", map[string]any{"username": "sender", "password": "a long password"}, &sender)
 	ask(http.MethodPost, "/v1/auth/register", "", map[string]any{"username": "receiver", "password": "a long password"}, &receiver)
-	if response.ProtoMajor != 2 {
-		t.Errorf("got %s, want HTTP/2", response.Proto)
+	if last.ProtoMajor != 2 {
+		t.Errorf("got %s, want HTTP/2", last.Proto)
 	}
-	if got := response.Header.Get("Strict-Transport-Security"); got != "max-age=86400" {
+	if got := last.Header.Get("Strict-Transport-Security"); got != "max-age=86400" {
 		t.Errorf("Strict-Transport-Security: got %q", got)
 	}
-	if serial := response.TLS.PeerCertificates[0].SerialNumber.Int64(); serial != 1 {
+	if serial := last.TLS.PeerCertificates[0].SerialNumber.Int64(); serial != 1 {
 		t.Errorf("got certificate %d, want the first", serial)
 	}
 
@@ -109,7 +111,7 @@ func TestTLS(t *testing.T) {
 		t.Fatal(err)
 	}
 	upgrade.Body.Close()
-	t.Cleanup(func() { socket.Close() })
+	t.Cleanup(func() { closed(t, socket) })
 	await(t, socket, "synced")
 	var sent struct{}
 	ask(http.MethodPost, "/v1/messages", sender.AccessToken, map[string]any{"client_msg_id": "one", "to_user_id": receiver.User.ID, "type": "text", "body": map[string]any{"text": "hello"}}, &sent)
@@ -130,12 +132,12 @@ func TestTLS(t *testing.T) {
 	serial := func() int64 {
 		t.Helper()
 		s.certificate.looked.Store(0) // a second has passed
-		conn, err := tls.Dial("tcp", addr, &tls.Config{RootCAs: roots})
+		conn, err := (&tls.Dialer{Config: &tls.Config{RootCAs: roots}}).DialContext(t.Context(), "tcp", addr)
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer conn.Close()
-		return conn.ConnectionState().PeerCertificates[0].SerialNumber.Int64()
+		defer closed(t, conn)
+		return conn.(*tls.Conn).ConnectionState().PeerCertificates[0].SerialNumber.Int64()
 	}
 	for _, step := range []struct {
 		name    string
@@ -160,18 +162,27 @@ func TestTLS(t *testing.T) {
 	if err := (healthcheckCommand{}).Run(t.Context(), &config.Config{HTTPAddr: addr, TLSCert: certFile, TLSKey: keyFile}); err != nil {
 		t.Errorf("healthcheck: %v", err)
 	}
-	if _, err := tls.Dial("tcp", addr, &tls.Config{RootCAs: roots, MaxVersion: tls.VersionTLS11, MinVersion: tls.VersionTLS10}); err == nil { //nolint:gosec // which is the question
+	oldTLS := &tls.Dialer{Config: &tls.Config{RootCAs: roots, MaxVersion: tls.VersionTLS11, MinVersion: tls.VersionTLS10}} //nolint:gosec // which is the question
+	if _, err := oldTLS.DialContext(t.Context(), "tcp", addr); err == nil {
 		t.Error("TLS 1.1 is taken")
 	}
 	plain, err := net.Dial("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer plain.Close()
+	defer closed(t, plain)
 	if _, err := io.WriteString(plain, "GET /healthz HTTP/1.0\r\n\r\n"); err != nil {
 		t.Fatal(err)
 	}
 	if answer, err := io.ReadAll(plain); err != nil || !strings.HasPrefix(string(answer), "HTTP/1.0 400") {
 		t.Errorf("plain HTTP got %q, %v; want 400", answer, err)
+	}
+}
+
+// closed closes what a test has opened.
+func closed(t *testing.T, c io.Closer) {
+	t.Helper()
+	if err := c.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+		t.Error(err)
 	}
 }

@@ -172,7 +172,7 @@ func row(family *dto.MetricFamily) string {
 		names = append(names, "`"+name+"`")
 	}
 	slices.Sort(names)
-	return fmt.Sprintf("| `%s` | %s | %s | %s |", family.GetName(), strings.ToLower(family.GetType().String()), strings.Join(names, ", "), family.GetHelp())
+	return fmt.Sprintf("| %#q | %s | %s | %s |", family.GetName(), strings.ToLower(family.GetType().String()), strings.Join(names, ", "), family.GetHelp())
 }
 
 // described are the names that a registry's collectors announce.

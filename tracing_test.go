@@ -103,7 +103,7 @@ func listen(t *testing.T, s *server, token string) *websocket.Conn {
 		t.Fatal(err)
 	}
 	response.Body.Close()
-	t.Cleanup(func() { socket.Close() })
+	t.Cleanup(func() { closed(t, socket) })
 	await(t, socket, "synced")
 	return socket
 }
