@@ -105,7 +105,7 @@ func descriptions(t *testing.T, s *system) {
 		}
 	}
 	public := []string{
-		"post /v1/auth/register", "post /v1/auth/login", "post /v1/auth/refresh", "get /healthz", "get /readyz", "get /metrics",
+		"post /v1/auth/register", "post /v1/auth/login", "post /v1/auth/refresh", "post /v1/admin/session", "get /healthz", "get /readyz", "get /metrics",
 		"get /openapi.json", "get /asyncapi.json", "get /docs",
 	}
 	parameter := regexp.MustCompile(`\{[^}]+\}`)

@@ -30,7 +30,7 @@ const (
 // steps is an id source that counts.
 type steps struct{ n atomic.Int64 }
 
-func (s *steps) Next() (int64, error) { return s.n.Add(1), nil }
+func (s *steps) Next() (int64, error) { return int64(model.System) + s.n.Add(1), nil } // ids of the server are above the system's
 
 // accounts is a node's Auth and Users with a clock that the test turns.
 type accounts struct {
