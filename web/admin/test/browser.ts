@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import type { TestContext } from 'node:test';
+import { after, type TestContext } from 'node:test';
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
 import { realServer, type RealServer } from '../../sdk/test/real.js';
 
@@ -21,18 +21,20 @@ export interface Stage {
 }
 
 let built = process.env['ACKBOX_TEST_BINARY'] ?? '';
+let launched: Promise<Browser> | null = null;
 
-/** Starts a server with an admin account, and a browser; both end with the test. */
+after(async () => (await launched)?.close());
+
+/** Starts a server with an admin account, which ends with the test. The browser is that of all tests of a file. */
 export async function stage(t: TestContext, env: Record<string, string> = {}): Promise<Stage> {
   if (!built) {
     built = join(admin, '.build', 'ackbox');
     execFileSync('go', ['build', '-buildvcs=false', '-o', built, '.'], { cwd: join(admin, '../..'), stdio: 'inherit' });
   }
   process.env['ACKBOX_TEST_BINARY'] = built;
+  launched ??= chromium.launch({ executablePath: process.env['CHROMIUM'] ?? '/usr/bin/chromium', args: ['--no-sandbox', '--disable-dev-shm-usage'] });
   const server = await realServer(t, { ACKBOX_ADMIN_USERNAME: operator.username, ACKBOX_ADMIN_PASSWORD: operator.password, ...env });
-  const browser = await chromium.launch({ executablePath: process.env['CHROMIUM'] ?? '/usr/bin/chromium', args: ['--no-sandbox'] });
-  t.after(() => browser.close());
-  return { server, browser };
+  return { server, browser: await launched };
 }
 
 /** Somebody at the dashboard. */
