@@ -110,7 +110,7 @@ func (a *API) registerAdminConversations(huma.API) {
 	}, read, a.anyConversations)
 	adminRoute(a, huma.Operation{
 		OperationID: "admin-get-conversation", Method: http.MethodGet, Path: "/v1/admin/conversations/{conversation_id}", Summary: "Any conversation",
-	}, read, func(ctx context.Context, in *conversationPath) (*anyConversationOutput, error) {
+	}, action{Name: "conversation.look", Target: "conversation", Param: "conversation_id"}, func(ctx context.Context, in *conversationPath) (*anyConversationOutput, error) {
 		c, people, err := a.deps.Moderation.Conversation(ctx, in.ConversationID.ID)
 		if err != nil {
 			return nil, err

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/url"
 	"reflect"
-	"regexp"
 	"strings"
 	"time"
 )
@@ -34,6 +33,8 @@ func (c *Config) Settings() []Setting {
 		s.Changed = s.Value != textOfDefault(v.Field(i), s.Default)
 		switch tag.Get("secret") {
 		case "":
+		case "dsn":
+			s.Secret, s.Value = true, maskDSN(s.Value)
 		case "address":
 			s.Secret = true
 			parts := strings.Split(s.Value, ",")
@@ -43,9 +44,7 @@ func (c *Config) Settings() []Setting {
 			s.Value = strings.Join(parts, ",")
 		default:
 			s.Secret = true
-			if s.Value != "" {
-				s.Value = mask
-			}
+			s.Value = maskAny(s.Value)
 		}
 		list = append(list, s)
 	}
@@ -73,14 +72,36 @@ func textOfDefault(v reflect.Value, text string) string {
 	return text
 }
 
-// dsnPassword finds user:password@ at the beginning of a data source name; the password may have an @.
-var dsnPassword = regexp.MustCompile(`^([^:@/]*):(.*)@`)
+// maskDSN hides the password of a data source name of go-sql-driver, read as the driver does: what is before the last @ before
+// the last slash is user:password. What has no such parts is hidden whole.
+func maskDSN(text string) string {
+	slash := strings.LastIndexByte(text, '/')
+	if slash < 0 {
+		return maskAny(text)
+	}
+	at := strings.LastIndexByte(text[:slash], '@')
+	if at < 0 {
+		return text
+	}
+	user, _, has := strings.Cut(text[:at], ":")
+	if !has {
+		return text
+	}
+	return user + ":" + mask + text[at:]
+}
 
-// maskAddress hides the password of a URL, or of a data source name of go-sql-driver.
+func maskAny(text string) string {
+	if text == "" {
+		return ""
+	}
+	return mask
+}
+
+// maskAddress hides the password of a URL, and whatever is none.
 func maskAddress(text string) string {
 	if strings.Contains(text, "://") {
 		u, err := url.Parse(text)
-		if err != nil {
+		if err != nil || u.Opaque != "" {
 			return mask
 		}
 		if _, has := u.User.Password(); has {
@@ -93,5 +114,5 @@ func maskAddress(text string) string {
 		}
 		return text
 	}
-	return dsnPassword.ReplaceAllString(text, "${1}:"+mask+"@")
+	return maskAny(text)
 }

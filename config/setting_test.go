@@ -49,6 +49,25 @@ func TestSecretsAreMasked(t *testing.T) {
 	}
 }
 
+// TestMaskDSN: the password is what the driver takes for it, whatever is in it.
+func TestMaskDSN(t *testing.T) {
+	for dsn, want := range map[string]string{
+		"":                               "",
+		"me:pass@tcp(h:3306)/db?a=b":     "me:•••@tcp(h:3306)/db?a=b",
+		"me@azure:pass@tcp(h:3306)/db":   "me@azure:•••@tcp(h:3306)/db",
+		"me:pa,ss@tcp(h:3306)/db":        "me:•••@tcp(h:3306)/db",
+		"me:pa://ss@tcp(h:3306)/db":      "me:•••@tcp(h:3306)/db",
+		"me:p@a/s:s@unix(/run/sql)/db":   "me:•••@unix(/run/sql)/db",
+		"me@tcp(h:3306)/db":              "me@tcp(h:3306)/db",
+		"something else, perhaps pass":   "•••",
+		"tcp(h:3306)/db?password=a%20b2": "tcp(h:3306)/db?password=a%20b2",
+	} {
+		if got := maskDSN(dsn); got != want {
+			t.Errorf("%s: got %s, want %s", dsn, got, want)
+		}
+	}
+}
+
 func TestSettings(t *testing.T) {
 	clean(t)
 	c := loaded(t, "")

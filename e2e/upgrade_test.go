@@ -42,9 +42,8 @@ func nextBinary(t *testing.T) string {
 		t.Fatal(err)
 	}
 	binary := filepath.Join(dir, "ackbox-next")
-	cmd := exec.CommandContext(t.Context(), "go", "build", "-buildvcs=false", "-overlay="+filepath.Join(dir, "overlay.json"), "-o", binary, ".")
+	cmd := exec.CommandContext(t.Context(), "go", append(testenv.BuildArgs(), "-overlay="+filepath.Join(dir, "overlay.json"), "-o", binary, ".")...)
 	cmd.Dir = root
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("build the next release: %v: %s", err, out)
 	}

@@ -43,8 +43,10 @@ func (a *Audit) Record(ctx context.Context, e model.AuditEntry) {
 			a.log.Warn("the audit log lacks a name", "user", e.ActorID, "error", err)
 		}
 	}
-	if !model.ValidUsername(e.Actor) { // of a login that failed: perhaps a password in the wrong field
-		e.Actor = ""
+	if e.ActorID == 0 && e.Actor != "" { // of a login that failed: perhaps a password in the wrong field
+		if _, err := a.store.UserByUsername(ctx, e.Actor); err != nil {
+			e.Actor = ""
+		}
 	}
 	e.TargetID = cutText(e.TargetID, model.MaxAuditTarget)
 	if len(e.Detail) > model.MaxAuditDetail {

@@ -208,8 +208,8 @@ func (f *logFanOut) push(ctx context.Context, list []logMessage) {
 	}
 	frames := framesOf(list)
 	counts := f.counts(list)
-	var taken atomic.Int64 // members that a worker has or had
-	strangers := make([][]stranger, runtime.GOMAXPROCS(0))
+	var taken atomic.Int64                       // members that a worker has or had
+	strangers := make([][]stranger, len(counts)) // a worker each
 	var workers sync.WaitGroup
 	for w := range min(len(strangers), 1+len(audience.Members)/logPart) {
 		workers.Go(func() {

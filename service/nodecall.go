@@ -28,6 +28,10 @@ const (
 	maxNodePayload = 64 << 10
 	// maxNodeCalls is how many questions a node answers at a time; one beyond is refused.
 	maxNodeCalls = 16
+	// maxSearches is how many of them may be searches of the trace, which users cause too: they keep no operator out.
+	maxSearches = 4
+	// liveTime is how long the database has to say which nodes there are; then those count that it named last.
+	liveTime = 500 * time.Millisecond
 	// maxNodeAsks is how many questions of this node may be open at a time.
 	maxNodeAsks = 64
 )
@@ -59,11 +63,13 @@ type NodeCalls struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	done   sync.WaitGroup
-	busy   chan struct{} // holds one for each question that is being answered
+	busy   chan struct{} // holds one for each question that is being answered, but for searches
+	search chan struct{} // and for each search
 
 	mu       sync.Mutex
 	handlers map[string]NodeHandler
 	asks     map[string]*nodeAsk
+	others   []model.NodeID // that the database named last
 	stopped  bool
 }
 
@@ -95,7 +101,7 @@ func NewNodeCalls(store *model.Store, client redis.UniversalClient, installation
 	ctx, cancel := context.WithCancel(context.Background())
 	c := &NodeCalls{
 		store: store, client: client, node: node, prefix: "ackbox:" + installation + ":calls:", process: process, clock: clock, log: log,
-		ctx: ctx, cancel: cancel, busy: make(chan struct{}, maxNodeCalls), handlers: map[string]NodeHandler{}, asks: map[string]*nodeAsk{},
+		ctx: ctx, cancel: cancel, busy: make(chan struct{}, maxNodeCalls), search: make(chan struct{}, maxSearches), handlers: map[string]NodeHandler{}, asks: map[string]*nodeAsk{},
 	}
 	if client != nil {
 		c.pubsub = client.Subscribe(ctx, c.questions(), c.replies(process))
@@ -133,8 +139,9 @@ func (c *NodeCalls) Handle(kind string, handler NodeHandler) {
 }
 
 // Ask puts a question to the named nodes, or to all that live when none is named, this one among them. It takes at most two
-// seconds. answers are in order of node; missing are the nodes that should have answered and did not. The error is
-// that of the database, which knows the nodes, of ctx, or of a question that is too large.
+// seconds. answers are in order of node; missing are the nodes that should have answered and did not. While the database,
+// which knows the nodes, does not answer, they are those that it named last. The error is of a question that is too large, or
+// of too many at once.
 func (c *NodeCalls) Ask(ctx context.Context, kind string, payload any, nodes ...model.NodeID) (answers []NodeAnswer, missing []model.NodeID, err error) {
 	text, err := json.Marshal(payload)
 	if err != nil {
@@ -145,10 +152,7 @@ func (c *NodeCalls) Ask(ctx context.Context, kind string, payload any, nodes ...
 	}
 	ctx, cancel := context.WithTimeout(ctx, nodeCallTime)
 	defer cancel()
-	live, err := c.live(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
+	live := c.live(ctx)
 	if len(nodes) == 0 {
 		nodes = live
 	}
@@ -189,25 +193,39 @@ func (c *NodeCalls) Ask(ctx context.Context, kind string, payload any, nodes ...
 		case <-ctx.Done():
 		}
 	}
+	for len(others) > 0 { // this node's own answer may have taken all of the time
+		select {
+		case a := <-ask.answers:
+			answers = append(answers, a)
+			others = slices.DeleteFunc(others, func(node model.NodeID) bool { return node == a.Node })
+			continue
+		default:
+		}
+		break
+	}
 	missing = append(missing, others...)
 	slices.Sort(missing)
 	slices.SortFunc(answers, func(a, b NodeAnswer) int { return int(a.Node - b.Node) })
 	return answers, missing, nil
 }
 
-// live are the nodes whose lease holds, and this one.
-func (c *NodeCalls) live(ctx context.Context) ([]model.NodeID, error) {
+// live are this node and those whose lease holds, as the database says, or said when it last answered.
+func (c *NodeCalls) live(ctx context.Context) []model.NodeID {
+	ctx, cancel := context.WithTimeout(ctx, liveTime)
+	defer cancel()
 	list, err := c.store.Nodes(ctx)
-	if err != nil {
-		return nil, err
-	}
-	now, ids := model.MillisOf(c.clock()), []model.NodeID{c.node()}
-	for _, n := range list {
-		if n.ExpiresAt >= now && n.ID != c.node() {
-			ids = append(ids, n.ID)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err == nil {
+		now := model.MillisOf(c.clock())
+		c.others = c.others[:0]
+		for _, n := range list {
+			if n.ExpiresAt >= now && n.ID != c.node() {
+				c.others = append(c.others, n.ID)
+			}
 		}
 	}
-	return ids, nil
+	return append([]model.NodeID{c.node()}, c.others...)
 }
 
 func (c *NodeCalls) open(nodes []model.NodeID) (*nodeAsk, string, error) {
@@ -334,14 +352,18 @@ func (c *NodeCalls) asked(q nodeQuestion) {
 	if q.From == c.process || !slices.Contains(q.Nodes, c.node()) {
 		return
 	}
+	slots := c.busy
+	if q.Kind == callTrace {
+		slots = c.search
+	}
 	select {
-	case c.busy <- struct{}{}:
+	case slots <- struct{}{}:
 	default: // the asker counts this node among the missing
 		c.log.Warn("node calls: too many questions at once", "kind", q.Kind)
 		return
 	}
 	c.done.Go(func() {
-		defer func() { <-c.busy }()
+		defer func() { <-slots }()
 		ctx, cancel := context.WithTimeout(c.ctx, nodeCallTime)
 		defer cancel()
 		a := c.answer(ctx, q.Kind, q.Payload)

@@ -25,6 +25,9 @@ type Traces struct {
 	stuck         stuckMemory
 }
 
+// callTrace asks a node for what it has kept of a message.
+const callTrace = "trace"
+
 // ownSearches is how many searches for users, not operators, run at a time on this node; one beyond gets what the tables say.
 const ownSearches = 4
 
@@ -34,7 +37,7 @@ const RecipientPage = 100
 // NewTraces wires the part, and makes this node answer the others.
 func NewTraces(store *model.Store, t *trace.Store, calls *NodeCalls, conversations *Conversations, delivery *Delivery) *Traces {
 	ts := &Traces{store: store, trace: t, calls: calls, conversations: conversations, delivery: delivery, own: make(chan struct{}, ownSearches)}
-	calls.Handle("trace", func(ctx context.Context, payload json.RawMessage) (any, error) {
+	calls.Handle(callTrace, func(ctx context.Context, payload json.RawMessage) (any, error) {
 		var q trace.Query
 		if err := json.Unmarshal(payload, &q); err != nil || len(q.Seqs) > trace.MaxUsers {
 			return nil, model.NewError(model.CodeValidation, "not a question about a message")
@@ -117,7 +120,7 @@ func (t *Traces) Message(ctx context.Context, id model.MessageID, after model.Us
 	if err != nil {
 		return nil, err
 	}
-	return t.of(ctx, m, c, after, limit, true)
+	return t.of(ctx, m, c, after, limit, true, true)
 }
 
 // Own is the trace of a message of one's own: what receipts show, and when. CodeNotFound when one does not see it, CodeForbidden
@@ -136,14 +139,14 @@ func (t *Traces) Own(ctx context.Context, me model.UserID, id model.MessageID, a
 	select {
 	case t.own <- struct{}{}:
 		defer func() { <-t.own }()
-		return t.of(ctx, m, c, after, limit, true)
+		return t.of(ctx, m, c, after, limit, true, false)
 	default:
-		return t.of(ctx, m, c, after, limit, false)
+		return t.of(ctx, m, c, after, limit, false, false)
 	}
 }
 
-// of reads the tables and, with ask, the nodes' traces.
-func (t *Traces) of(ctx context.Context, m *model.Message, c *model.Conversation, after model.UserID, limit int, ask bool) (*MessageTrace, error) {
+// of reads the tables, with devices also those of the devices, and with ask the nodes' traces.
+func (t *Traces) of(ctx context.Context, m *model.Message, c *model.Conversation, after model.UserID, limit int, ask, devices bool) (*MessageTrace, error) {
 	mt := &MessageTrace{Message: m, Delivery: c.Delivery, Accepted: Acceptance{At: micros(m.CreatedAt), CommittedAt: micros(m.CreatedAt), Node: model.MadeBy(m.ID)}}
 	if m.SenderSeq != 0 { // from before it became a log conversation
 		mt.Delivery = model.DeliveryMailbox
@@ -167,8 +170,10 @@ func (t *Traces) of(ctx context.Context, m *model.Message, c *model.Conversation
 	for _, r := range list {
 		mt.Recipients = append(mt.Recipients, TracedRecipient{Recipient: r, Delivered: r.DeliveredSeq >= m.ConversationSeq, Read: r.ReadSeq >= m.ConversationSeq})
 	}
-	if err := t.readDevices(ctx, mt); err != nil {
-		return nil, err
+	if devices || mt.Delivery == model.DeliveryLog { // in a mailbox that means a search for the message's place
+		if err := t.readDevices(ctx, mt); err != nil {
+			return nil, err
+		}
 	}
 	if ask {
 		if err := t.askNodes(ctx, mt); err != nil {
@@ -302,7 +307,7 @@ func (t *Traces) askNodes(ctx context.Context, mt *MessageTrace) error {
 			q.Seqs[r.UserID] = r.Seq
 		}
 	}
-	answers, missing, err := AskAll[trace.Found](ctx, t.calls, "trace", q)
+	answers, missing, err := AskAll[trace.Found](ctx, t.calls, callTrace, q)
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,14 @@ import (
 	"ackbox/internal/testenv/instance"
 )
 
+// BuildArgs begin a go command that builds the program as Binary does: what other builds of it share need not be compiled again.
+func BuildArgs() []string {
+	if raceEnabled {
+		return []string{"build", "-buildvcs=false", "-race"}
+	}
+	return []string{"build", "-buildvcs=false"}
+}
+
 // Binary returns the path of the ackbox binary: that of ACKBOX_TEST_BINARY, or one built from this work tree, once for
 // all the processes of a `make test` and else once a process. It has the race detector if the tests have it, and a
 // Server fails the test that made it report a race.
@@ -30,9 +38,9 @@ func binary(ctx context.Context) (_ string, err error) {
 	}
 	shared.Lock()
 	defer shared.Unlock()
-	name, flags := "ackbox", []string{"build", "-buildvcs=false"}
+	name := "ackbox"
 	if raceEnabled {
-		name, flags = "ackbox-race", append(flags, "-race")
+		name = "ackbox-race"
 	}
 	path := filepath.Join(os.Getenv(instance.RunDirectoryVariable), name)
 	if os.Getenv(instance.RunDirectoryVariable) == "" {
@@ -53,7 +61,7 @@ func binary(ctx context.Context) (_ string, err error) {
 		return "", err
 	}
 	// Renamed when complete: a build that was interrupted must not be taken for the binary.
-	cmd := exec.CommandContext(ctx, "go", append(flags, "-o", path+".new", ".")...)
+	cmd := exec.CommandContext(ctx, "go", append(BuildArgs(), "-o", path+".new", ".")...)
 	cmd.Dir = root
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build ackbox in %s: %w\n%s", root, err, out)
