@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"ackbox/config"
@@ -37,41 +38,66 @@ type restoredCommand struct {
 // errElsewhere sends those with MySQL to the scripts.
 var errElsewhere = errors.New("this is for SQLite; with MySQL use deploy/backup and deploy/restore")
 
-// Run copies the database, then the files and the secret, while the server runs.
-func (b backupCommand) Run(ctx context.Context, c *config.Config, out io.Writer) error {
+// partial ends the name of what is not there as a whole yet.
+const partial = ".part"
+
+// Run copies the database, the files and the secret, while the server runs. What was interrupted keeps another name.
+func (b backupCommand) Run(ctx context.Context, c *config.Config, out io.Writer) (err error) {
 	if c.MySQLDSN != "" {
 		return errElsewhere
 	}
 	if _, err := os.Stat(sqlitePath(c)); err != nil {
 		return fmt.Errorf("there is no database: %w", err)
 	}
-	if err := os.Mkdir(b.To, 0o700); err != nil {
-		return fmt.Errorf("backup: %w", err)
+	if _, err := os.Lstat(b.To); !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("backup: %w", errors.Join(err, fmt.Errorf("%s must not exist", b.To)))
 	}
-	copied := filepath.Join(b.To, databaseName)
+	part := b.To + partial
+	if err := os.Mkdir(part, 0o700); err != nil {
+		return fmt.Errorf("backup (an interrupted one has to be removed): %w", err)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.RemoveAll(part))
+		}
+	}()
+	// Before and after the database: a row without its bytes is bad, whether they came or went meanwhile. Bytes without a
+	// row are harmless.
+	here, there := filepath.Join(c.DataDir, filesName), filepath.Join(part, filesName)
+	before, err := copyTree(ctx, here, there)
+	if err != nil {
+		return fmt.Errorf("copy the files: %w", err)
+	}
+	copied := filepath.Join(part, databaseName)
 	if err := os.WriteFile(copied, nil, 0o600); err != nil {
 		return fmt.Errorf("backup: %w", err)
 	}
 	if err := withStore(ctx, c, func(store *model.Store) error { return store.BackupTo(ctx, copied) }); err != nil {
 		return err
 	}
-	// After the database: bytes without a row are harmless, a row without its bytes is not.
-	files, err := copyTree(filepath.Join(c.DataDir, filesName), filepath.Join(b.To, filesName))
+	after, err := copyTree(ctx, here, there)
 	if err != nil {
 		return fmt.Errorf("copy the files: %w", err)
 	}
-	if err := copyFile(filepath.Join(c.DataDir, secretName), filepath.Join(b.To, secretName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("copy the secret: %w", err)
+	if err := copySecret(c.DataDir, part); err != nil {
+		return err
 	}
-	if err := errors.Join(syncPath(copied), syncPath(b.To)); err != nil {
+	if err := errors.Join(syncPath(copied), syncPath(part)); err != nil {
 		return fmt.Errorf("backup: %w", err)
 	}
-	_, err = fmt.Fprintf(out, "%s has the database and %d files\n", b.To, files)
-	return err //nolint:wrapcheck // nothing to add
+	if err := os.Rename(part, b.To); err != nil {
+		return fmt.Errorf("backup: %w", err)
+	}
+	if err := syncPath(filepath.Dir(b.To)); err != nil {
+		return fmt.Errorf("backup: %w", err)
+	}
+	fmt.Fprintf(out, "%s has the database and %d files\n", b.To, before+after)
+	return nil
 }
 
-// Run puts a backup in the place of the database, which is kept beside it. The server must have stopped.
-func (r restoreCommand) Run(ctx context.Context, c *config.Config, out io.Writer) error {
+// Run puts a backup in the place of the database, which is kept beside it. The server must have stopped. Everything is
+// prepared in a folder of its own first: until the last step, what is there stays in use.
+func (r restoreCommand) Run(ctx context.Context, c *config.Config, out io.Writer) (err error) {
 	if c.MySQLDSN != "" {
 		return errElsewhere
 	}
@@ -79,87 +105,121 @@ func (r restoreCommand) Run(ctx context.Context, c *config.Config, out io.Writer
 	if info, err := os.Stat(from); err != nil || info.Size() == 0 {
 		return fmt.Errorf("%s is no backup of ackbox: %w", r.From, errors.Join(err, errors.New("no database in it")))
 	}
+	if strings.HasSuffix(filepath.Clean(r.From), partial) {
+		return fmt.Errorf("%s is a backup that was interrupted", r.From)
+	}
 	if err := os.MkdirAll(c.DataDir, 0o750); err != nil {
 		return fmt.Errorf("data folder: %w", err)
 	}
-	var above int64
-	kept := ""
-	if _, err := os.Stat(here); err == nil {
-		if above, err = retire(ctx, here); err != nil {
-			return err
-		}
-		kept = here + ".before-" + time.Now().UTC().Format("20060102T150405.000")
-		if err := os.Rename(here, kept); err != nil {
-			return fmt.Errorf("keep the present database: %w", err)
-		}
+	if _, err := retire(ctx, here); err != nil {
+		return err
 	}
-	if err := putInPlace(from, here); err != nil {
-		return errors.Join(fmt.Errorf("restore: %w", err), bringBack(kept, here))
+	next := *c
+	next.DataDir = filepath.Join(c.DataDir, "restore"+partial)
+	if err := errors.Join(os.RemoveAll(next.DataDir), os.Mkdir(next.DataDir, 0o700)); err != nil {
+		return fmt.Errorf("restore: %w", err)
 	}
-	if err := withStore(ctx, c, func(store *model.Store) error { return markRestored(ctx, store, above) }); err != nil {
-		return errors.Join(err, os.Rename(here, here+".failed"), bringBack(kept, here))
+	defer func() { err = errors.Join(err, os.RemoveAll(next.DataDir)) }()
+	if err := copyFile(from, sqlitePath(&next)); err != nil {
+		return fmt.Errorf("restore: %w", err)
 	}
-	files, err := copyTree(filepath.Join(r.From, filesName), filepath.Join(c.DataDir, filesName))
+	if err := withStore(ctx, &next, func(store *model.Store) error { return store.Check(ctx) }); err != nil {
+		return fmt.Errorf("%s: %w", r.From, err)
+	}
+	files, err := copyTree(ctx, filepath.Join(r.From, filesName), filepath.Join(c.DataDir, filesName))
 	if err != nil {
 		return fmt.Errorf("copy the files: %w", err)
 	}
-	if err := copyFile(filepath.Join(r.From, secretName), filepath.Join(c.DataDir, secretName)); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("copy the secret: %w", err)
+	if err := copySecret(r.From, c.DataDir); err != nil {
+		return err
 	}
-	_, err = fmt.Fprintf(out, "restored, with %d files that were missing\n", files)
-	if err == nil && kept != "" {
-		_, err = fmt.Fprintf(out, "what was there is %s\n", kept)
+	above, err := retire(ctx, here) // again: a server may have come and gone
+	if err != nil {
+		return err
 	}
-	return err //nolint:wrapcheck // nothing to add
+	if err := withStore(ctx, &next, func(store *model.Store) error { return markRestored(ctx, store, above) }); err != nil {
+		return err
+	}
+	if _, err := model.RetireSQLite(ctx, sqlitePath(&next)); err != nil { // all of it is in its one file
+		return fmt.Errorf("restore: %w", err)
+	}
+	kept := here + ".before-" + time.Now().UTC().Format("20060102T150405.000")
+	if err := replaceDatabase(sqlitePath(&next), here, kept); err != nil {
+		return fmt.Errorf("restore: %w", err)
+	}
+	if err := syncPath(c.DataDir); err != nil {
+		return fmt.Errorf("restore: %w", err)
+	}
+	fmt.Fprintf(out, "restored, with %d files that were missing\n", files)
+	if _, err := os.Stat(kept); err == nil {
+		fmt.Fprintf(out, "what was there is %s\n", kept)
+	}
+	return nil
 }
 
-func bringBack(kept, here string) error {
-	if kept == "" {
-		return nil
-	}
-	return os.Rename(kept, here) //nolint:wrapcheck // joined to what went wrong
-}
-
-// retire makes sure that nobody uses a database, leaves no log beside it, and answers how far its ids are reserved. Of one
-// that cannot be read, 0.
+// retire makes sure that nobody uses a database, and answers how far its ids are reserved. Of one that is not there or
+// cannot be read, which is why it is being restored, 0.
 func retire(ctx context.Context, path string) (above int64, err error) {
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return 0, ctx.Err() //nolint:wrapcheck // says it all
+	}
 	above, err = model.RetireSQLite(ctx, path)
 	switch {
+	case ctx.Err() != nil:
+		return 0, ctx.Err() //nolint:wrapcheck // says it all
 	case errors.Is(err, model.ErrInUse):
 		return 0, errors.New("a server uses the database: stop it first")
-	case err != nil: // broken: which is why it is being restored
-		for _, suffix := range []string{"-wal", "-shm"} {
-			if err := os.Rename(path+suffix, path+suffix+".before-restore"); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return 0, fmt.Errorf("keep the present database: %w", err)
-			}
-		}
+	case err != nil:
 		return 0, nil
 	}
 	return above, nil
 }
 
-// putInPlace copies a file to a place where none is, whole or not at all.
-func putInPlace(from, to string) error {
-	part := to + ".part"
-	if err := os.Remove(part); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err //nolint:wrapcheck // names the file
-	}
-	if err := copyFile(from, part); err != nil {
+// replaceDatabase puts a database that is one file in the place of another, which is kept. After an error that one is back.
+func replaceDatabase(next, here, kept string) error {
+	if err := moveDatabase(here, kept); err != nil {
 		return err
 	}
-	if err := os.Rename(part, to); err != nil {
-		return err //nolint:wrapcheck // names the files
+	if err := os.Rename(next, here); err != nil {
+		return errors.Join(err, moveDatabase(kept, here))
 	}
-	return syncPath(filepath.Dir(to))
+	return nil
 }
 
-// copyTree copies the files that are not there yet, and answers how many. What is removed meanwhile is left out.
-func copyTree(from, to string) (count int, err error) {
+// moveDatabase gives a database another name, with its logs: committed rows may be nowhere else, and another database
+// would take them for its own. A part that is not there is left out. After an error all have their names again.
+func moveDatabase(from, to string) error {
+	parts := []string{"-wal", "-shm", "-journal", ""}
+	for i, part := range parts {
+		err := rename(from+part, to+part)
+		if err == nil {
+			continue
+		}
+		for _, moved := range parts[:i] {
+			err = errors.Join(err, rename(to+moved, from+moved))
+		}
+		return err
+	}
+	return nil
+}
+
+// rename renames a file that may not be there.
+func rename(from, to string) error {
+	if err := os.Rename(from, to); !errors.Is(err, fs.ErrNotExist) {
+		return err //nolint:wrapcheck // names the files
+	}
+	return nil
+}
+
+// copyTree copies the files that are not there yet, durably, and answers how many. What is not whole yet, or removed
+// meanwhile, is left out.
+func copyTree(ctx context.Context, from, to string) (count int, err error) {
+	var folders []string
 	err = filepath.WalkDir(from, func(path string, entry fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}
-		if err != nil {
+		if err = errors.Join(err, ctx.Err()); err != nil {
 			return err
 		}
 		inner, err := filepath.Rel(from, path)
@@ -168,7 +228,11 @@ func copyTree(from, to string) (count int, err error) {
 		}
 		target := filepath.Join(to, inner)
 		if entry.IsDir() {
+			folders = append(folders, target)
 			return os.MkdirAll(target, 0o700) //nolint:wrapcheck // names the folder
+		}
+		if strings.HasSuffix(path, partial) {
+			return nil
 		}
 		switch err := copyFile(path, target); {
 		case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrExist):
@@ -179,22 +243,42 @@ func copyTree(from, to string) (count int, err error) {
 		count++
 		return nil
 	})
+	for _, folder := range folders {
+		if err == nil {
+			err = syncPath(folder)
+		}
+	}
 	return count, err //nolint:wrapcheck // the caller names it
 }
 
-// copyFile copies a file durably to a place where none is.
+// copySecret copies the generated secret, if there is one and none in its place.
+func copySecret(from, to string) error {
+	err := copyFile(filepath.Join(from, secretName), filepath.Join(to, secretName))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("copy the secret: %w", err)
+	}
+	return nil
+}
+
+// copyFile copies a file to a place where none is, whole or not at all.
 func copyFile(from, to string) (err error) {
+	if _, err := os.Lstat(to); err == nil {
+		return fmt.Errorf("%s: %w", to, fs.ErrExist)
+	}
 	in, err := os.Open(filepath.Clean(from))
 	if err != nil {
 		return err //nolint:wrapcheck // names the file
 	}
 	defer func() { err = errors.Join(err, in.Close()) }()
-	out, err := os.OpenFile(filepath.Clean(to), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	out, err := os.OpenFile(filepath.Clean(to+partial), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err //nolint:wrapcheck // names the file
 	}
 	_, err = io.Copy(out, in)
-	return errors.Join(err, out.Sync(), out.Close())
+	if err = errors.Join(err, out.Sync(), out.Close()); err != nil {
+		return errors.Join(err, os.Remove(to+partial))
+	}
+	return os.Rename(to+partial, to) //nolint:wrapcheck // names the files
 }
 
 func syncPath(path string) (err error) {

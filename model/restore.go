@@ -25,6 +25,21 @@ func (s *Store) BackupTo(ctx context.Context, path string) error {
 	return nil
 }
 
+// Check reads a whole SQLite database: an error says what is broken in it.
+func (s *Store) Check(ctx context.Context) error {
+	if s.dialect != SQLite {
+		return ErrNoSQLite
+	}
+	var found string
+	if err := s.read(ctx).Raw("PRAGMA quick_check(1)").Row().Scan(&found); err != nil {
+		return fmt.Errorf("check the database: %w", err)
+	}
+	if found != "ok" {
+		return fmt.Errorf("the database is broken: %s", found)
+	}
+	return nil
+}
+
 // Restored marks a database that has been brought back to an earlier moment: it is another one from now on (see
 // Identity), and ids begin by margin above everything it knows of, and above the given one. In the id service's time unit.
 func (s *Store) Restored(ctx context.Context, mark string, above, margin int64) error {
