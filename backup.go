@@ -157,8 +157,8 @@ func (r restoreCommand) Run(ctx context.Context, c *config.Config, out io.Writer
 	return nil
 }
 
-// retire makes sure that nobody uses a database, and answers how far its ids are reserved. Of one that is not there or
-// cannot be read, which is why it is being restored, 0.
+// retire makes sure that nobody uses a database, and answers how far its ids are reserved: 0 of one that is not there or
+// cannot be read.
 func retire(ctx context.Context, path string) (above int64, err error) {
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		return 0, ctx.Err() //nolint:wrapcheck // says it all
@@ -170,7 +170,7 @@ func retire(ctx context.Context, path string) (above int64, err error) {
 	case errors.Is(err, model.ErrInUse):
 		return 0, errors.New("a server uses the database: stop it first")
 	case err != nil:
-		return 0, nil
+		return 0, nil //nolint:nilerr // which is why it is being restored
 	}
 	return above, nil
 }
@@ -219,7 +219,7 @@ func copyTree(ctx context.Context, from, to string) (count int, err error) {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil
 		}
-		if err = errors.Join(err, ctx.Err()); err != nil {
+		if err := errors.Join(err, ctx.Err()); err != nil {
 			return err
 		}
 		inner, err := filepath.Rel(from, path)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -104,6 +105,12 @@ func TestFailedRestore(t *testing.T) {
 		"half a backup": {spoil: func(t *testing.T, _ *config.Config, backup string) {
 			ok(t, os.Truncate(filepath.Join(backup, databaseName), 64<<10))
 		}},
+		"a page of the backup is broken": {spoil: func(t *testing.T, _ *config.Config, backup string) {
+			path := filepath.Join(backup, databaseName)
+			content, err := os.ReadFile(path)
+			ok(t, err)
+			ok(t, os.WriteFile(path, append(content[:len(content)-2048], bytes.Repeat([]byte{255}, 2048)...), 0o600))
+		}},
 		"a database of another program": {spoil: func(t *testing.T, _ *config.Config, backup string) {
 			empty := &config.Config{DataDir: t.TempDir()}
 			ok(t, withStore(t.Context(), empty, func(store *model.Store) error { return store.Migrate(t.Context()) }))
@@ -169,6 +176,13 @@ func TestRestoreKeepsTheLog(t *testing.T) {
 	if second := reserved(t, c); second < first {
 		t.Errorf("ids go on above %d: the restored database has read another's log", second)
 	}
+	// What is there can be read: how far its ids are counts.
+	far := first + (240 * time.Hour).Milliseconds()
+	ok(t, withStore(t.Context(), c, func(store *model.Store) error { reserve(t, store, far); return nil }))
+	ok(t, restoreCommand{From: backup}.Run(t.Context(), c, io.Discard))
+	if third := reserved(t, c); third <= far {
+		t.Errorf("ids go on above %d, and were reserved until %d", third, far)
+	}
 	for name, want := range map[string]string{"files/a/1": "one", secretName: "secret"} {
 		if content, err := os.ReadFile(filepath.Join(c.DataDir, name)); err != nil || string(content) != want {
 			t.Errorf("%s is %q, %v", name, content, err)
@@ -213,6 +227,9 @@ func TestInterruptedBackup(t *testing.T) {
 		if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("%s is there: %v", path, err)
 		}
+	}
+	if files := names(t, filepath.Join(backup, filesName, "a")); !slices.Equal(files, []string{"1"}) {
+		t.Errorf("the backup has %v, want the file that is whole", files)
 	}
 	if err := (backupCommand{To: backup}).Run(t.Context(), c, io.Discard); err == nil {
 		t.Error("a backup was overwritten")
