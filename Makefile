@@ -57,7 +57,7 @@ test: $(WITHSERVERS) ## Run all tests with the race detector, on a MariaDB and a
 	@$(call need,gcc,gcc libc6-dev)
 	@$(call need,npm,nodejs npm)
 	@$(call need,chromium,chromium)
-	CGO_ENABLED=1 $(WITHSERVERS) -- go test -race -timeout=11m $(PACKAGES)
+	CGO_ENABLED=1 $(WITHSERVERS) -- go test -race -timeout=20m $(PACKAGES)
 
 # Rounds of soak: make soak ROUNDS=100000.
 ROUNDS ?= 10000

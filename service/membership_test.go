@@ -20,7 +20,7 @@ import (
 )
 
 const (
-	membershipRounds = 1_200 // when ACKBOX_TEST_ROUNDS does not say how many; make soak: 10,000
+	membershipRounds = 400 // when ACKBOX_TEST_ROUNDS does not say how many; make soak: 10,000
 	crowdUsers       = 16
 	crowdParties     = 12 // groups that are raced at the same time
 	partyRounds      = 25 // of one group, in a batch

@@ -21,7 +21,7 @@ import (
 func TestMain(m *testing.M) { testenv.Main(m) }
 
 // patience bounds one npm command, so that its end is told and not only the whole run's.
-const patience = 5 * time.Minute
+const patience = 10 * time.Minute
 
 var installing sync.Mutex
 
