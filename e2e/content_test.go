@@ -83,7 +83,7 @@ func operatorsContent(t *testing.T, b backend) {
 	slices.Reverse(done)
 	want := []string{
 		"announcement.publish ok", "announcement.publish ok", "announcement.publish idempotency_key_reused", "announcement.publish ok", "user.ban not_found", "message.remove ok",
-		"conversation.read ok", "message.search ok", "message.search ok", "message.search validation_failed", "message.read ok", "message.remove ok", "message.remove not_found",
+		"conversation.look ok", "conversation.read ok", "message.search ok", "message.search ok", "message.search validation_failed", "message.read ok", "message.remove ok", "message.remove not_found",
 		"conversation.mute ok", "conversation.remove_member ok", "conversation.dissolve ok", "conversation.dissolve not_found",
 	}
 	if !slices.Equal(done, want) {

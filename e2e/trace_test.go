@@ -90,7 +90,7 @@ func TestTraceAcrossAKill(t *testing.T) {
 	sent := alice.send(bob, "before the kill")
 	first.pushes(1, 1)
 	alice.ack("phone", 1, 1)
-	untilTraced(t, a, before+4) // accepted, committed, pushed, acked: in the file, however hard the process ends
+	untilTraced(t, a, before+5) // accepted, committed, relayed, pushed, acked: in the file, however hard the process ends
 	a.server.Kill()
 
 	laptop := bob.open(client.Dial{Device: "laptop"})
