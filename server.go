@@ -282,7 +282,10 @@ func (s *server) buildCore(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	s.auth, err = service.NewAuth(service.AuthOptions{Store: s.store, IDs: s.ids, Redis: s.redis, Installation: s.installation, Secret: secret, AccessTTL: c.AccessTokenTTL, RefreshTTL: c.RefreshTokenTTL})
+	if c.PasswordMemoryKiB < service.PasswordMemory {
+		s.log.Warn("unsafe setting", "setting", fmt.Sprintf("ACKBOX_PASSWORD_MEMORY_KIB=%d: OWASP recommends %d at least; stolen hashes are guessed faster", c.PasswordMemoryKiB, service.PasswordMemory))
+	}
+	s.auth, err = service.NewAuth(service.AuthOptions{Store: s.store, IDs: s.ids, Redis: s.redis, Installation: s.installation, Secret: secret, AccessTTL: c.AccessTokenTTL, RefreshTTL: c.RefreshTokenTTL, PasswordMemory: c.PasswordMemoryKiB})
 	if err != nil {
 		return err
 	}

@@ -58,7 +58,7 @@ func newHotEdge(t testing.TB) *hotEdge {
 	ids, err := service.NewIDs(t.Context(), store, -1, "test", time.Now, log)
 	check(err)
 	t.Cleanup(func() { check(ids.Release(context.Background())) })
-	auth, err := service.NewAuth(service.AuthOptions{Store: store, IDs: ids, Redis: client, Secret: []byte(strings.Repeat("0123456789abcdef", 2)), AccessTTL: time.Hour, RefreshTTL: time.Hour})
+	auth, err := service.NewAuth(service.AuthOptions{Store: store, IDs: ids, Redis: client, Secret: []byte(strings.Repeat("0123456789abcdef", 2)), AccessTTL: time.Hour, RefreshTTL: time.Hour, PasswordMemory: 64})
 	check(err)
 	delivery, err := service.NewDelivery(store, "0", service.DeliveryOptions{AckTimeout: time.Minute, MaxAttempts: 5, QueueSize: 1_000, Heartbeat: time.Minute, SlowTimeout: time.Minute, PumpWorkers: 1, PumpCapacity: 10}, time.Now, log)
 	check(err)

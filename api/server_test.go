@@ -106,7 +106,7 @@ func newServerWith(t *testing.T, set func(*server, *Deps)) *server {
 	t.Cleanup(func() { must(t, client.Close()) })
 	ids := &counter{}
 	auth, err := service.NewAuth(service.AuthOptions{
-		Store: s.store, IDs: ids, Redis: client, Secret: []byte(strings.Repeat("0123456789abcdef", 2)), AccessTTL: time.Minute, RefreshTTL: time.Hour,
+		Store: s.store, IDs: ids, Redis: client, Secret: []byte(strings.Repeat("0123456789abcdef", 2)), AccessTTL: time.Minute, RefreshTTL: time.Hour, PasswordMemory: 64,
 	})
 	must(t, err)
 	node := func() model.NodeID { return 7 }

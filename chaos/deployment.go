@@ -62,7 +62,7 @@ func NewDeployment(ctx context.Context, shape Shape, crowd Crowd, bin, dir, logs
 	}
 	secret := rand.Text() + rand.Text()
 	for i := range shape.Nodes {
-		settings := []string{"ACKBOX_RATE_LIMIT=off", "ACKBOX_JWT_SECRET=" + secret, "ACKBOX_ACCESS_TOKEN_TTL=24h", "ACKBOX_SWEEP_INTERVAL=2s"}
+		settings := []string{"ACKBOX_RATE_LIMIT=off", "ACKBOX_JWT_SECRET=" + secret, "ACKBOX_ACCESS_TOKEN_TTL=24h", "ACKBOX_SWEEP_INTERVAL=2s", "ACKBOX_PASSWORD_MEMORY_KIB=64"}
 		if !shape.SQLite {
 			stores, err := d.stores(shape)
 			if err != nil {

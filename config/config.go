@@ -54,6 +54,7 @@ type Config struct {
 	DrainDelay            time.Duration `name:"drain-delay" env:"ACKBOX_DRAIN_DELAY" default:"0s" help:"At a stop, how long /readyz says 503 while requests are still taken: give a load balancer time to see it."`
 	AccessTokenTTL        time.Duration `name:"access-token-ttl" env:"ACKBOX_ACCESS_TOKEN_TTL" default:"15m" help:"Life of an access token."`
 	RefreshTokenTTL       time.Duration `name:"refresh-token-ttl" env:"ACKBOX_REFRESH_TOKEN_TTL" default:"720h" help:"Life of a refresh token."`
+	PasswordMemoryKiB     uint32        `name:"password-memory-kib" env:"ACKBOX_PASSWORD_MEMORY_KIB" default:"19456" help:"Memory of one argon2id hash of a password, in KiB. Hashes of another cost are made again at the next login."`
 	FileMaxBytes          int64         `name:"file-max-bytes" env:"ACKBOX_FILE_MAX_BYTES" default:"20971520" help:"Largest file that is taken, in bytes."`
 	FileQuotaBytes        int64         `name:"file-quota-bytes" env:"ACKBOX_FILE_QUOTA_BYTES" default:"1073741824" help:"Bytes of one user's files together, each with 4 KiB more; 0: no bound."`
 	FileTypes             []string      `name:"file-types" env:"ACKBOX_FILE_TYPES" help:"Media types of files that are taken. Empty: common ones, and application/octet-stream."`
@@ -167,6 +168,9 @@ func (c *Config) Check() error {
 	}
 	if c.DevicesMax < 1 || c.DevicesMax > 200 {
 		bad("ACKBOX_DEVICES_MAX", "is %d, want 1 to 200", c.DevicesMax)
+	}
+	if c.PasswordMemoryKiB < 8 || c.PasswordMemoryKiB > 1<<20 {
+		bad("ACKBOX_PASSWORD_MEMORY_KIB", "is %d, want 8 to %d", c.PasswordMemoryKiB, 1<<20)
 	}
 	if c.ReceiptsMaxMembers < 0 {
 		bad("ACKBOX_RECEIPTS_MAX_MEMBERS", "is %d, want 0 or more", c.ReceiptsMaxMembers)

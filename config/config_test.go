@@ -84,6 +84,7 @@ func TestDefaults(t *testing.T) {
 		"IdempotencyWindow":  {c.IdempotencyWindow, time.Second},
 		"RecallWindow":       {c.RecallWindow, 2 * time.Minute},
 		"SweepInterval":      {c.SweepInterval, 5 * time.Second},
+		"PasswordMemoryKiB":  {c.PasswordMemoryKiB, uint32(19 << 10)},
 		"NodeID":             {c.NodeID, int64(-1)},
 		"RateLimit":          {c.RateLimit, "on"},
 	} {
@@ -177,7 +178,7 @@ func TestAllMistakesAtOnce(t *testing.T) {
 	c.AckTimeout, c.IdempotencyWindow, c.SweepInterval, c.Heartbeat, c.AccessTokenTTL, c.RefreshTokenTTL = 0, -1, 1, 2, 3, 4
 	c.RecallWindow, c.DrainDelay, c.AuditRetention = -1, time.Hour, 59*time.Minute
 	c.AckMaxAttempts, c.AckQueueSize, c.MailboxGroupLimit, c.GroupMaxMembers = 0, 0, -1, 0
-	c.ReceiptsMaxMembers, c.DevicesMax = -1, 201
+	c.ReceiptsMaxMembers, c.DevicesMax, c.PasswordMemoryKiB = -1, 201, 7
 	c.ConnectConcurrency, c.MaxSockets, c.RedisSharded = 0, -1, "yes"
 	c.RateLimit, c.LogLevel = "yes", "loud"
 	c.Presence = "maybe"
@@ -190,7 +191,7 @@ func TestAllMistakesAtOnce(t *testing.T) {
 	}
 	for _, name := range []string{
 		"HTTP_ADDR", "ADMIN_ADDR", "REDIS_URL", "JWT_SECRET", "NODE_ID", "ALLOWED_ORIGINS", "ACK_TIMEOUT", "IDEMPOTENCY_WINDOW", "SWEEP_INTERVAL", "HEARTBEAT", "ACCESS_TOKEN_TTL",
-		"REFRESH_TOKEN_TTL", "RECALL_WINDOW", "AUDIT_RETENTION", "DRAIN_DELAY", "ACK_MAX_ATTEMPTS", "ACK_QUEUE_SIZE", "MAILBOX_GROUP_LIMIT", "GROUP_MAX_MEMBERS", "RECEIPTS_MAX_MEMBERS", "DEVICES_MAX", "PRESENCE", "TRACE_RETENTION", "TRACE_BYTES", "TRACE_RATE", "REDIS_SHARDED", "CONNECT_CONCURRENCY", "MAX_SOCKETS", "RATE_LIMIT", "LIMIT_SEND", "LIMIT_LOGIN", "LOG_LEVEL", "ADMIN_USERNAME",
+		"REFRESH_TOKEN_TTL", "RECALL_WINDOW", "AUDIT_RETENTION", "DRAIN_DELAY", "ACK_MAX_ATTEMPTS", "ACK_QUEUE_SIZE", "MAILBOX_GROUP_LIMIT", "GROUP_MAX_MEMBERS", "RECEIPTS_MAX_MEMBERS", "DEVICES_MAX", "PASSWORD_MEMORY_KIB", "PRESENCE", "TRACE_RETENTION", "TRACE_BYTES", "TRACE_RATE", "REDIS_SHARDED", "CONNECT_CONCURRENCY", "MAX_SOCKETS", "RATE_LIMIT", "LIMIT_SEND", "LIMIT_LOGIN", "LOG_LEVEL", "ADMIN_USERNAME",
 	} {
 		if !strings.Contains(err.Error(), "ACKBOX_"+name+": ") {
 			t.Errorf("ACKBOX_%s is not named", name)

@@ -20,11 +20,11 @@ type AdminSession struct {
 
 // AdminLogin checks a password like Login. An account that is no admin is CodeForbidden.
 func (a *Auth) AdminLogin(ctx context.Context, username, password string) (*AdminSession, error) {
-	id, hash, err := a.checkLogin(ctx, username, password)
+	proof, err := a.checkLogin(ctx, username, password)
 	if err != nil {
 		return nil, err
 	}
-	family, err := a.newFamily(id)
+	family, err := a.newFamily(proof.user)
 	if err != nil {
 		return nil, err
 	}
@@ -32,7 +32,7 @@ func (a *Auth) AdminLogin(ctx context.Context, username, password string) (*Admi
 	family.ExpiresAt = family.CreatedAt.Add(AdminSessionTime)
 	var user *model.User
 	err = a.store.Tx(ctx, func(tx *model.Store) (err error) {
-		if user, err = lockLogin(ctx, tx, id, hash); err != nil {
+		if user, err = a.lockLogin(ctx, tx, proof); err != nil {
 			return err
 		}
 		if err := stillAdmin(user); err != nil {

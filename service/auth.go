@@ -32,6 +32,8 @@ type AuthOptions struct {
 	AccessTTL  time.Duration
 	RefreshTTL time.Duration
 	Now        func() time.Time // nil: time.Now
+
+	PasswordMemory uint32 // of one hash, in KiB, at least 8; see the constant
 }
 
 // Auth says who someone is: it makes accounts, logs in and out, and verifies access
@@ -63,13 +65,13 @@ type Auth struct {
 
 // NewAuth checks its options and makes an Auth.
 func NewAuth(o AuthOptions) (*Auth, error) {
-	if o.Store == nil || o.IDs == nil || o.Redis == nil || len(o.Secret) < 32 || o.AccessTTL <= 0 || o.RefreshTTL <= 0 {
-		return nil, errors.New("auth: a store, ids, redis, a secret of 32 bytes and two lifetimes are needed")
+	if o.Store == nil || o.IDs == nil || o.Redis == nil || len(o.Secret) < 32 || o.AccessTTL <= 0 || o.RefreshTTL <= 0 || o.PasswordMemory < 8 {
+		return nil, errors.New("auth: a store, ids, redis, a secret of 32 bytes, two lifetimes and 8 KiB for a hash are needed")
 	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	passwords, err := newPasswords()
+	passwords, err := newPasswords(o.PasswordMemory)
 	if err != nil {
 		return nil, err
 	}
@@ -166,11 +168,11 @@ func storeLogin(ctx context.Context, tx *model.Store, family *model.TokenFamily,
 // password are both CodeInvalidCredentials, in the same words after the same time.
 // A banned account with the right password is CodeBanned.
 func (a *Auth) Login(ctx context.Context, username, password string) (*Grant, error) {
-	id, hash, err := a.checkLogin(ctx, username, password)
+	proof, err := a.checkLogin(ctx, username, password)
 	if err != nil {
 		return nil, err
 	}
-	family, err := a.newFamily(id)
+	family, err := a.newFamily(proof.user)
 	if err != nil {
 		return nil, err
 	}
@@ -178,7 +180,7 @@ func (a *Auth) Login(ctx context.Context, username, password string) (*Grant, er
 	var user *model.User
 	err = a.store.Tx(ctx, func(tx *model.Store) error {
 		var err error
-		if user, err = lockLogin(ctx, tx, id, hash); err != nil {
+		if user, err = a.lockLogin(ctx, tx, proof); err != nil {
 			return err
 		}
 		if user.Banned() {
@@ -192,20 +194,38 @@ func (a *Auth) Login(ctx context.Context, username, password string) (*Grant, er
 	return a.grant(user, family.ID, refresh)
 }
 
-// checkLogin says whose username and password these are, and by which hash, or CodeInvalidCredentials.
-func (a *Auth) checkLogin(ctx context.Context, username, password string) (id model.UserID, hash string, err error) {
+// proof is a password that was right: whose it is, by which hash, and the hash that replaces it
+// if an operator has changed what hashes cost.
+type proof struct {
+	user    model.UserID
+	hash    string
+	renewed string
+}
+
+// checkLogin says whose username and password these are, or CodeInvalidCredentials.
+func (a *Auth) checkLogin(ctx context.Context, username, password string) (*proof, error) {
 	user, hash, err := a.credentialOf(ctx, foldUsername(username))
 	if err != nil {
-		return 0, "", err
+		return nil, err
 	}
 	right, err := a.passwords.matches(ctx, password, hash)
 	if err != nil {
-		return 0, "", err
+		return nil, err
 	}
 	if !right || user == nil {
-		return 0, "", errCredentials()
+		return nil, errCredentials()
 	}
-	return user.ID, hash, nil
+	p := &proof{user: user.ID, hash: hash}
+	outdated, err := a.passwords.outdated(hash)
+	if err != nil {
+		return nil, err
+	}
+	if outdated {
+		if p.renewed, err = a.passwords.hash(ctx, password); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
 }
 
 func errCredentials() error {
@@ -213,17 +233,23 @@ func errCredentials() error {
 }
 
 // lockLogin takes turns with a ban and a new password: a login by an old one is not stored after it.
-func lockLogin(ctx context.Context, tx *model.Store, id model.UserID, hash string) (*model.User, error) {
-	user, err := tx.LockUser(ctx, id)
+func (a *Auth) lockLogin(ctx context.Context, tx *model.Store, p *proof) (*model.User, error) {
+	user, err := tx.LockUser(ctx, p.user)
 	if err != nil {
 		return nil, err
 	}
-	credential, err := tx.CredentialOf(ctx, id)
+	credential, err := tx.CredentialOf(ctx, p.user)
 	if err != nil {
 		return nil, err
 	}
-	if credential.Hash != hash {
+	if credential.Hash != p.hash {
 		return nil, errCredentials()
+	}
+	if p.renewed != "" {
+		credential.Hash = p.renewed
+		if err := tx.SetCredential(ctx, credential); err != nil {
+			return nil, err
+		}
 	}
 	return user, nil
 }

@@ -67,14 +67,23 @@ func onBothStores(t *testing.T, test func(t *testing.T, a *accounts)) {
 	}
 }
 
+// cheapPasswords is what a hash takes in tests, in KiB: nearly nothing.
+const cheapPasswords = 64
+
 func newAccounts(t *testing.T, store *model.Store, server *miniredis.Miniredis, ids *steps, ahead *atomic.Int64) *accounts {
+	t.Helper()
+	return newAccountsHashing(t, store, server, ids, ahead, cheapPasswords)
+}
+
+// newAccountsHashing is newAccounts on a node whose hashes of passwords take memory KiB.
+func newAccountsHashing(t *testing.T, store *model.Store, server *miniredis.Miniredis, ids *steps, ahead *atomic.Int64, memory uint32) *accounts {
 	t.Helper()
 	client := redis.NewClient(&redis.Options{Addr: server.Addr(), MaxRetries: -1, DialTimeout: time.Second})
 	t.Cleanup(func() { ok(t, client.Close()) })
 	a := &accounts{t: t, store: store, redis: server, ids: ids, ahead: ahead}
 	var err error
 	a.auth, err = service.NewAuth(service.AuthOptions{
-		Store: store, IDs: ids, Redis: client, Secret: []byte(jwtSecret), AccessTTL: accessTTL, RefreshTTL: refreshTTL,
+		Store: store, IDs: ids, Redis: client, Secret: []byte(jwtSecret), AccessTTL: accessTTL, RefreshTTL: refreshTTL, PasswordMemory: memory,
 		Now: func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) },
 	})
 	ok(t, err)
@@ -233,7 +242,7 @@ func TestLoginDoesTheSameWork(t *testing.T) {
 	ok(t, err)
 	t.Cleanup(func() { ok(t, store.Close()) })
 	ok(t, store.Migrate(t.Context()))
-	a := newAccounts(t, store, miniredis.RunT(t), &steps{}, &atomic.Int64{})
+	a := newAccountsHashing(t, store, miniredis.RunT(t), &steps{}, &atomic.Int64{}, service.PasswordMemory)
 	a.register("ada")
 	filled := func(name string) uint64 {
 		var before, after runtime.MemStats
@@ -246,6 +255,39 @@ func TestLoginDoesTheSameWork(t *testing.T) {
 	if known, unknown := filled("ada"), filled("nobody"); known < 10<<20 || unknown < known/2 || unknown > known*2 {
 		t.Errorf("a wrong password fills %d bytes, an unknown name %d", known, unknown)
 	}
+}
+
+// TestLoginRenewsHashes: an operator changes what hashes cost; the next login makes the account's again, a wrong
+// password does not, and both passwords and other nodes' older hashes go on working.
+func TestLoginRenewsHashes(t *testing.T) {
+	onBothStores(t, func(t *testing.T, a *accounts) {
+		ada := a.register("ada").User.ID
+		hash := func() string {
+			t.Helper()
+			c, err := a.store.CredentialOf(t.Context(), ada)
+			ok(t, err)
+			return c.Hash
+		}
+		old := hash()
+		_, err := a.auth.Login(t.Context(), "ada", password)
+		ok(t, err)
+		if hash() != old {
+			t.Error("a hash of the same cost was made again")
+		}
+		later := newAccountsHashing(t, a.store, a.redis, a.ids, a.ahead, 2*cheapPasswords)
+		_, err = later.auth.Login(t.Context(), "ada", password+"!")
+		wantCode(t, err, model.CodeInvalidCredentials)
+		if hash() != old {
+			t.Error("a wrong password renewed the hash")
+		}
+		_, err = later.auth.Login(t.Context(), "ada", password)
+		ok(t, err)
+		if renewed := hash(); renewed == old || !strings.Contains(renewed, "$m=128,t=2,p=1$") {
+			t.Errorf("the hash is %s, was %s", renewed, old)
+		}
+		_, err = later.auth.Login(t.Context(), "ada", password)
+		ok(t, err)
+	})
 }
 
 func TestRefreshRotates(t *testing.T) {

@@ -50,7 +50,7 @@ func StartServer(ctx context.Context, bin, dir, log string, settings []string) (
 		}
 	}
 	s.env = append(s.env, "ACKBOX_HTTP_ADDR="+s.public.Addr(), "ACKBOX_ADMIN_ADDR="+s.admin.Addr(), "ACKBOX_DATA_DIR="+filepath.Join(dir, "data"),
-		"ACKBOX_RATE_LIMIT=off", "ACKBOX_LOG_LEVEL=warn", "ACKBOX_JWT_SECRET="+rand.Text()+rand.Text())
+		"ACKBOX_RATE_LIMIT=off", "ACKBOX_LOG_LEVEL=warn", "ACKBOX_PASSWORD_MEMORY_KIB=64", "ACKBOX_JWT_SECRET="+rand.Text()+rand.Text())
 	s.env = append(s.env, settings...) // the last one of a name counts
 	if err := os.Remove(log); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err

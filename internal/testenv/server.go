@@ -26,6 +26,10 @@ const (
 	shownOutput = 32 << 10
 )
 
+// CheapPasswords is the setting of a server whose hashes of passwords cost as good as nothing: tests make thousands of accounts,
+// and under the race detector each would cost some 60 ms.
+const CheapPasswords = "ACKBOX_PASSWORD_MEMORY_KIB=64"
+
 // Server is a real ackbox process. It ends with the test, which fails if the process reported a data race. One goroutine
 // may use it at a time.
 type Server struct {
@@ -61,7 +65,7 @@ func newServer(tb testing.TB, bin string, env []string) *Server {
 			s.env = append(s.env, variable)
 		}
 	}
-	s.env = append(s.env, "ACKBOX_HTTP_ADDR="+addr, "ACKBOX_DATA_DIR="+filepath.Join(s.dir, "data"))
+	s.env = append(s.env, "ACKBOX_HTTP_ADDR="+addr, "ACKBOX_DATA_DIR="+filepath.Join(s.dir, "data"), CheapPasswords)
 	s.env = append(s.env, env...) // the last one of a name counts
 	tb.Cleanup(s.end)
 	return s

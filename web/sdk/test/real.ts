@@ -104,7 +104,7 @@ export async function startServer(env: Record<string, string> = {}): Promise<Rea
   const port = await freePort();
   const dir = mkdtempSync(join(tmpdir(), 'ackbox-sdk-'));
   const url = `http://127.0.0.1:${port}`;
-  const settings = { ACKBOX_HTTP_ADDR: `127.0.0.1:${port}`, ACKBOX_DATA_DIR: dir, ACKBOX_RATE_LIMIT: 'off', ACKBOX_JWT_SECRET: 'a secret of the tests with 32 bytes', ...env };
+  const settings = { ACKBOX_HTTP_ADDR: `127.0.0.1:${port}`, ACKBOX_DATA_DIR: dir, ACKBOX_RATE_LIMIT: 'off', ACKBOX_PASSWORD_MEMORY_KIB: '64', ACKBOX_JWT_SECRET: 'a secret of the tests with 32 bytes', ...env };
   const ready = async () => {
     try {
       return (await fetch(`${url}/readyz`)).ok;
