@@ -36,20 +36,25 @@ func TestAdoptedUsersWriteToTheirContacts(t *testing.T) {
 	o := quick(f)
 	const contacts = 3
 	passes, away := passesOf(t, f, o, contacts)
+	f.mu.Lock()
 	accounts := len(f.users)
+	f.mu.Unlock()
 	users, err := Adopt(t.Context(), o, 0, passes)
 	if err != nil {
 		t.Fatal(err)
 	}
+	f.mu.Lock()
 	if f.renewed != len(passes) || len(f.users) != accounts {
 		t.Errorf("%d tokens used for %d passes, %d accounts made", f.renewed, len(passes), len(f.users)-accounts)
 	}
+	f.mu.Unlock()
 	o.Accounts = NewAccounts(users, nil)
 	r := measureOne(t, o, "send")
 	if err := r.Err(); err != nil || len(r.Errors) > 0 {
 		t.Errorf("got %v, errors %v", err, r.Errors)
 	}
 	sent := int(value(t, r, "sent"))
+	f.mu.Lock()
 	got := len(f.users[away.ID].entries)
 	if got < sent/2-len(users) || got > sent/2 || got == 0 {
 		t.Errorf("%d of %d messages went to those who are away", got, sent)
@@ -63,11 +68,14 @@ func TestAdoptedUsersWriteToTheirContacts(t *testing.T) {
 			t.Errorf("one contact of %s got %d messages, another %d", p.Name, least, most)
 		}
 	}
+	f.mu.Unlock()
 	if pushes := value(t, r, "pushes_per_s"); pushes <= 0 {
 		t.Errorf("nobody who is online was shown anything: %v", r.Figures)
 	}
 
+	f.mu.Lock()
 	f.expires = time.Hour
+	f.mu.Unlock()
 	r = measureOne(t, o, "rate") // the same accounts go on where they are
 	if err := r.Err(); err != nil || len(r.Errors) > 0 {
 		t.Errorf("rate: got %v, errors %v", err, r.Errors)

@@ -29,6 +29,7 @@ func TestReconnectAgainstASoundService(t *testing.T) {
 			t.Errorf("all were synced after %v s, the last one after %v s", all, last)
 		}
 	}
+	f.look()
 	for _, u := range f.users {
 		if d := u.devices[reconnectDevice]; d == nil || d.acked != len(u.entries) {
 			t.Errorf("user %s acked %+v of %d", u.id, d, len(u.entries))
@@ -136,6 +137,7 @@ func TestSlow(t *testing.T) {
 		if reading := value(t, r, "reading_push_p99_ms"); reading <= 0 || value(t, r, "ratio_to_reading_push_p99") != with/reading {
 			t.Errorf("with %v, reading %v", with, reading)
 		}
+		f.look()
 		if value(t, r, "slow_messages") == 0 || f.sends <= 2*44 {
 			t.Errorf("%v messages to slow sockets, %d sends in all", value(t, r, "slow_messages"), f.sends)
 		}
@@ -159,6 +161,7 @@ func TestAcks(t *testing.T) {
 			t.Errorf("%s is %v", name, value(t, r, name))
 		}
 	}
+	f.look()
 	for _, u := range f.users {
 		if len(u.devices) != 4 { // and the one that read what came
 			t.Errorf("user %s has %d devices", u.id, len(u.devices))
@@ -186,6 +189,7 @@ func TestScenariosInAnyOrder(t *testing.T) {
 			t.Errorf("%s: %v, errors %v", scenario, err, r.Errors)
 		}
 	}
+	f.look()
 	if len(f.users) != o.LogMembers+o.Clients {
 		t.Errorf("%d users were made, want %d", len(f.users), o.LogMembers+o.Clients)
 	}

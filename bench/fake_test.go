@@ -63,6 +63,12 @@ type fakeDevice struct {
 	cut    bool            // its first socket was closed
 }
 
+// look keeps the service as it is until the test ends: what was counted can be read.
+func (f *fakeService) look() {
+	f.mu.Lock()
+	f.t.Cleanup(f.mu.Unlock)
+}
+
 // device is one of the user's, made when it is new.
 func (u *fakeUser) device(name string) *fakeDevice {
 	d := u.devices[name]

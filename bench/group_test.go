@@ -18,6 +18,7 @@ func TestGroupAgainstASoundService(t *testing.T) {
 	if err := r.Err(); err != nil || len(r.Errors) > 0 {
 		t.Errorf("got %v, errors %v", err, r.Errors)
 	}
+	f.look()
 	if len(f.groups) != o.Groups {
 		t.Errorf("%d groups were made for two runs, want %d", len(f.groups), o.Groups)
 	}
@@ -63,6 +64,7 @@ func TestGroupsTellWhatIsBroken(t *testing.T) {
 					tc.broken(f)
 				}
 				r := measureOne(t, o, scenario)
+				f.look()
 				if value(t, r, tc.figure) == 0 || r.Err() == nil {
 					t.Errorf("%s is 0 after %d sends, error %v", tc.figure, f.sends, r.Err())
 				}
@@ -79,6 +81,7 @@ func TestLogAgainstASoundService(t *testing.T) {
 	if err := r.Err(); err != nil || len(r.Errors) > 0 {
 		t.Errorf("got %v, errors %v", err, r.Errors)
 	}
+	f.look()
 	if f.sends != 64 || value(t, r, "sent") != 64 || value(t, r, "members") != float64(o.LogMembers) {
 		t.Errorf("the service had %d sends, want 4 singles and 2 bursts of 30: %+v", f.sends, r.Figures)
 	}
@@ -118,6 +121,7 @@ func TestLogRidesOutWhatTheContractAllows(t *testing.T) {
 			if err := r.Err(); err != nil {
 				t.Error(err)
 			}
+			f.look()
 			if value(t, r, tc.figure) == 0 {
 				t.Errorf("%s is 0 after %d sends", tc.figure, f.sends)
 			}
@@ -155,6 +159,7 @@ func TestAccountsAreKeptBetweenCalls(t *testing.T) {
 			t.Errorf("got %v, %v pulls", r.Err(), value(t, r, "pulls"))
 		}
 	}
+	f.look()
 	if len(f.users) != o.Clients+o.LogMembers || len(f.groups) != 1 {
 		t.Errorf("%d users and %d groups were made, want %d and 1", len(f.users), len(f.groups), o.Clients+o.LogMembers)
 	}

@@ -50,6 +50,7 @@ func TestSendAgainstASoundService(t *testing.T) {
 	if len(r.Errors) > 0 {
 		t.Errorf("got errors %v", r.Errors)
 	}
+	f.look()
 	if int(value(t, r, "sent")) != f.sends || f.sends == 0 {
 		t.Errorf("sent %v, the service had %d", value(t, r, "sent"), f.sends)
 	}
@@ -85,6 +86,7 @@ func TestSendTellsWhatIsBroken(t *testing.T) {
 			o := quick(f)
 			o.Settle = 200 * time.Millisecond
 			r := measureOne(t, o, "send")
+			f.look()
 			if value(t, r, tc.figure) == 0 || r.Err() == nil {
 				t.Errorf("%s is 0 after %d sends, error %v", tc.figure, f.sends, r.Err())
 			}
@@ -112,6 +114,7 @@ func TestSendRidesOutWhatTheContractAllows(t *testing.T) {
 			if err := r.Err(); err != nil {
 				t.Error(err)
 			}
+			f.look()
 			if value(t, r, tc.figure) == 0 {
 				t.Errorf("%s is 0 after %d sends", tc.figure, f.sends)
 			}
@@ -128,6 +131,7 @@ func TestRate(t *testing.T) {
 	if err := r.Err(); err != nil {
 		t.Error(err)
 	}
+	f.look()
 	if f.sends != 44 { // 200/s for 220 ms
 		t.Errorf("the service had %d sends, want 44", f.sends)
 	}
@@ -177,6 +181,7 @@ func TestRepeatsRenewTokensAndCarryPositionsOn(t *testing.T) {
 			t.Errorf("%s: %v, %d runs, want 3", r.Scenario, err, r.Runs)
 		}
 	}
+	f.look()
 	if f.renewed != 6*o.Clients {
 		t.Errorf("%d tokens renewed, want %d", f.renewed, 6*o.Clients)
 	}
