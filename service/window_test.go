@@ -208,15 +208,15 @@ func TestWindowWithoutRedis(t *testing.T) {
 	goesOn := func(what string) {
 		t.Helper()
 		start := time.Now()
-		for i := range 50 {
+		for i := range 200 {
 			leave, won := enter(t, w, fmt.Sprint(what, i))
 			if !won {
 				t.Fatalf("%s: a send waited for nobody", what)
 			}
 			leave(i%2 == 0)
 		}
-		if took := time.Since(start); took > 5*time.Second { // 50 patiences are 5 s: only the first waits
-			t.Errorf("%s: 50 sends took %s", what, took)
+		if took := time.Since(start); took > 10*time.Second { // 200 patiences are 20 s: only the first waits
+			t.Errorf("%s: 200 sends took %s", what, took)
 		}
 	}
 	server.Pause()

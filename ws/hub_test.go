@@ -23,7 +23,7 @@ import (
 	"github.com/olahol/melody"
 )
 
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // owner counts what its socket has written.
 type owner struct{ written atomic.Int64 }
