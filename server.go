@@ -3,17 +3,13 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
-	"net/http/pprof"
 	"os"
-	"path/filepath"
 	"strconv"
-	"strings"
 	"time"
 
 	"ackbox/api"
@@ -98,14 +94,6 @@ func (s *server) onClose(name string, fn func(ctx context.Context) error) {
 	s.closers = append(s.closers, closer{name, fn})
 }
 
-func storeOptions(c *config.Config, log *slog.Logger) model.Options {
-	o := model.Options{MySQLDSN: c.MySQLDSN, Log: log}
-	if c.MySQLDSN == "" {
-		o.SQLitePath = sqlitePath(c)
-	}
-	return o
-}
-
 // newServer builds everything. When a part fails, what was built before is ended.
 func newServer(ctx context.Context, c *config.Config) (s *server, err error) {
 	s = &server{config: c, registry: prometheus.NewRegistry(), started: time.Now()}
@@ -136,139 +124,6 @@ func newLog(level string) (*slog.Logger, *slog.LevelVar, error) {
 		return nil, nil, fmt.Errorf("ACKBOX_LOG_LEVEL: %w", err)
 	}
 	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: l})), l, nil
-}
-
-func (s *server) openStore(ctx context.Context) (err error) {
-	options := storeOptions(s.config, s.log)
-	if s.tracing != nil {
-		options.OpenDB = s.tracing.openDB
-	}
-	if s.store, err = model.Open(ctx, options); err != nil {
-		return err
-	}
-	s.onClose("store", func(context.Context) error { return s.store.Close() })
-	pools, err := s.store.Pools()
-	if err != nil {
-		return err
-	}
-	for name, pool := range pools {
-		s.registry.MustRegister(collectors.NewDBStatsCollector(pool, name))
-	}
-	if err := s.store.Migrate(ctx); err != nil {
-		return err
-	}
-	if s.installation, err = s.store.Installation(ctx, rand.Text()); err != nil {
-		return err
-	}
-	warnings, err := s.store.Warnings(ctx)
-	if err != nil {
-		return err
-	}
-	for _, w := range warnings {
-		s.log.Warn("unsafe database setting", "setting", w)
-	}
-	return nil
-}
-
-func (s *server) openRedis(ctx context.Context) error {
-	redis.SetLogger(redisLog{s.log})
-	if len(s.config.RedisURL) == 0 {
-		embedded, err := newEmbeddedRedis()
-		if err != nil {
-			return err
-		}
-		s.onClose("embedded redis", func(context.Context) error { embedded.stop(); return nil })
-		s.redis = redis.NewClient(&redis.Options{Addr: embedded.addr(), DisableIdentity: true, MaxRetries: -1})
-	} else {
-		options := &redis.UniversalOptions{DialTimeout: 2 * time.Second, ReadTimeout: time.Second, WriteTimeout: time.Second, MaxRetries: -1, DisableIdentity: true}
-		for i, u := range s.config.RedisURL {
-			o, err := redis.ParseURL(u)
-			if err != nil {
-				return fmt.Errorf("ACKBOX_REDIS_URL: %w", err)
-			}
-			options.Addrs = append(options.Addrs, o.Addr)
-			if i == 0 {
-				options.Username, options.Password, options.DB, options.TLSConfig = o.Username, o.Password, o.DB, o.TLSConfig
-			}
-		}
-		options.IsClusterMode = s.config.Sharded()
-		s.redis = redis.NewUniversalClient(options)
-		if err := s.redis.Ping(ctx).Err(); err != nil {
-			s.log.Warn("Redis does not answer; going on without it until it does", "error", err)
-		}
-	}
-	s.onClose("redis", func(context.Context) error { return s.redis.Close() })
-	if s.tracing != nil {
-		return s.tracing.client(s.redis)
-	}
-	return nil
-}
-
-// openBlobs chooses where the contents of files are.
-func (s *server) openBlobs(ctx context.Context) (err error) {
-	c := s.config
-	if c.S3Endpoint == "" {
-		if c.MySQLDSN != "" {
-			s.log.Warn("uploaded files are kept in the data folder of this node; with several nodes set ACKBOX_S3_ENDPOINT, or share the folder", "folder", c.DataDir)
-		}
-		s.blobs, err = blob.NewFolder(filepath.Join(c.DataDir, "files"))
-		return err
-	}
-	s.s3, err = blob.NewS3(blob.S3Options{Endpoint: c.S3Endpoint, Bucket: c.S3Bucket, Region: c.S3Region, AccessKey: c.S3AccessKey, SecretKey: c.S3SecretKey})
-	if err != nil {
-		return fmt.Errorf("ACKBOX_S3_ENDPOINT: %w", err)
-	}
-	s.blobs = s.s3
-	s.onClose("file store", func(context.Context) error { s.s3.Close(); return nil })
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	if err := s.s3.Ping(ctx); err != nil {
-		s.log.Warn("the file store does not answer; going on without files until it does", "error", err)
-	}
-	return nil
-}
-
-// openTrace makes the store of what happens to messages. A node whose data folder cannot be written goes without: nothing
-// depends on it.
-func (s *server) openTrace() {
-	c := s.config
-	if s.trace = trace.Off(); c.Traced() {
-		store, err := trace.Open(trace.Options{
-			Dir: filepath.Join(c.DataDir, "trace"), Retention: c.TraceRetention, Bytes: c.TraceBytes, Rate: c.TraceRate, Node: s.ids.Node, Clock: time.Now, Log: s.log,
-		})
-		if err != nil {
-			s.log.Warn("no trace of messages: its folder cannot be used", "error", err)
-		} else {
-			s.trace = store
-			s.onClose("trace", func(context.Context) error { return store.Close() })
-		}
-	}
-	service.RegisterTraceMetrics(s.registry, s.trace)
-}
-
-// secret is the configured one, or the one that was made at the first start and is
-// kept in the data folder.
-func (s *server) secret() ([]byte, error) {
-	if s.config.JWTSecret != "" {
-		return []byte(s.config.JWTSecret), nil
-	}
-	path := filepath.Join(s.config.DataDir, "jwt-secret")
-	text, err := os.ReadFile(path)
-	if err == nil && len(strings.TrimSpace(string(text))) >= config.MinSecret {
-		return []byte(strings.TrimSpace(string(text))), nil
-	}
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("secret in the data folder: %w", err)
-	}
-	fresh := make([]byte, 32)
-	if _, err := rand.Read(fresh); err != nil {
-		return nil, fmt.Errorf("make a secret: %w", err)
-	}
-	secret := hex.EncodeToString(fresh)
-	if err := os.WriteFile(path, []byte(secret+"\n"), 0o600); err != nil {
-		return nil, fmt.Errorf("keep the secret in the data folder: %w", err)
-	}
-	return []byte(secret), nil
 }
 
 func (s *server) buildCore(ctx context.Context) (err error) {
@@ -425,54 +280,6 @@ func (s *server) buildParts(ctx context.Context, audiences *service.Audiences, c
 	return nil
 }
 
-func adminMux(pages, metrics http.Handler) http.Handler {
-	mux := http.NewServeMux()
-	mux.Handle("/", pages)
-	mux.Handle("GET /metrics", metrics)
-	mux.HandleFunc("/debug/pprof/", pprof.Index)
-	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
-	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
-	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
-	return mux
-}
-
-func (s *server) buildEdge(ctx context.Context) (err error) {
-	var lc net.ListenConfig
-	if s.listener, err = lc.Listen(ctx, "tcp", s.config.HTTPAddr); err != nil {
-		return fmt.Errorf("ACKBOX_HTTP_ADDR: %w (is another process using the port?)", err)
-	}
-	if err := s.openCertificate(); err != nil {
-		return err
-	}
-	s.public = &http.Server{Handler: strict(s.config.HSTS, s.api.Handler()), ReadHeaderTimeout: 10 * time.Second, WriteTimeout: 2 * time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10, ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug)}
-	s.onClose("listener", func(ctx context.Context) error { return shutdown(ctx, s.public, s.listener) })
-	if s.certificate != nil {
-		s.public.TLSConfig = s.certificate.config()
-	}
-	if s.admin != nil {
-		if s.adminL, err = lc.Listen(ctx, "tcp", s.config.AdminAddr); err != nil {
-			return fmt.Errorf("ACKBOX_ADMIN_ADDR: %w", err)
-		}
-		s.onClose("admin listener", func(ctx context.Context) error { return shutdown(ctx, s.admin, s.adminL) })
-	}
-	return nil
-}
-
-// shutdown answers what is in flight and ends the server, cutting what takes longer than
-// answerTime. Closing the listener as well covers a server that never served.
-func shutdown(ctx context.Context, server *http.Server, listener net.Listener) error {
-	ctx, cancel := context.WithTimeout(ctx, answerTime)
-	defer cancel()
-	err := server.Shutdown(ctx)
-	if errors.Is(err, context.DeadlineExceeded) {
-		err = server.Close()
-	}
-	if closeErr := listener.Close(); closeErr != nil && !errors.Is(closeErr, net.ErrClosed) {
-		err = errors.Join(err, closeErr)
-	}
-	return err
-}
-
 func (s *server) buildJobs(context.Context) error {
 	for _, j := range []job.Job{
 		{Name: "retry", Every: time.Second, Run: s.delivery.Retry},
@@ -574,22 +381,6 @@ func (s *server) run(ctx context.Context) error {
 		<-serving
 	}
 	return err
-}
-
-func (s *server) greet() {
-	base := "http://" + s.listener.Addr().String()
-	if s.certificate != nil {
-		base = "https://" + s.listener.Addr().String()
-	}
-	dashboard := base + "/admin"
-	if s.adminL != nil {
-		dashboard = "http://" + s.adminL.Addr().String() + "/admin"
-	}
-	storage := "SQLite in " + s.config.DataDir
-	if s.config.MySQLDSN != "" {
-		storage = "MySQL"
-	}
-	s.log.Info("ackbox is ready", "version", version, "url", base, "docs", base+"/docs", "dashboard", dashboard, "storage", storage, "node", s.ids.Node())
 }
 
 // close is the orderly end, the reverse of construction, within shutdownTime: not ready any
