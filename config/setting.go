@@ -109,8 +109,7 @@ func maskAddress(text string) string {
 			text = strings.Replace(u.String(), ":x@", ":"+mask+"@", 1)
 		}
 		if u.RawQuery != "" { // redis takes a password there as well
-			text, _, _ = strings.Cut(text, "?")
-			text += "?" + mask
+			text = text[:strings.IndexByte(text, '?')+1] + mask
 		}
 		return text
 	}
