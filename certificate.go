@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// certificateLook is how often a handshake looks whether the files have changed.
+// certificateLook is how often a handshake, or a scrape of the metrics, looks whether the files have changed.
 const certificateLook = time.Second
 
 // certificate is the server's own, read again when its files change: who renews it restarts nothing.
@@ -75,7 +75,7 @@ func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return c.current.Load(), nil
 }
 
-// look reads the files again if they have changed. One handshake does it; the others go on with what there is.
+// look reads the files again if they have changed. One caller does it; the others go on with what there is.
 func (c *certificate) look(now time.Time) {
 	last := c.looked.Load()
 	if now.UnixNano()-last < int64(certificateLook) || !c.looked.CompareAndSwap(last, now.UnixNano()) {
@@ -100,8 +100,11 @@ func (c *certificate) look(now time.Time) {
 	c.log.Info("a new certificate is used", "not_after", c.current.Load().Leaf.NotAfter, "names", c.current.Load().Leaf.DNSNames)
 }
 
-// leaf is the certificate in use.
-func (c *certificate) leaf() *x509.Certificate { return c.current.Load().Leaf }
+// leaf is the certificate that a handshake would get now: metrics know of a new one before anybody connects.
+func (c *certificate) leaf() *x509.Certificate {
+	c.look(time.Now())
+	return c.current.Load().Leaf
+}
 
 func (c *certificate) config() *tls.Config {
 	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: c.get}
