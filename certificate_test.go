@@ -151,7 +151,7 @@ func TestTLS(t *testing.T) {
 		if err := os.Chtimes(certFile, later, later); err != nil {
 			t.Fatal(err)
 		}
-		s.certificate.looked.Store(0) // a second has passed
+		s.certificate.looked.Store(0)                                           // a second has passed
 		if got := s.certificate.leaf().SerialNumber.Int64(); got != step.want { // before any handshake
 			t.Errorf("%s: metrics know certificate %d, want %d", step.name, got, step.want)
 		}

@@ -104,6 +104,12 @@ type Login struct {
 	Password string `json:"password" minLength:"1" maxLength:"128" format:"password" writeOnly:"true"`
 }
 
+// NewPassword replaces a password.
+type NewPassword struct {
+	Password    string `json:"password" minLength:"1" maxLength:"128" format:"password" writeOnly:"true" doc:"The one until now"`
+	NewPassword string `json:"new_password" minLength:"10" maxLength:"128" format:"password" writeOnly:"true"`
+}
+
 // Refresh carries a refresh token.
 type Refresh struct {
 	RefreshToken string `json:"refresh_token" minLength:"1" maxLength:"128" writeOnly:"true"`
@@ -127,6 +133,7 @@ type (
 	registerInput struct{ Body Registration }
 	loginInput    struct{ Body Login }
 	refreshInput  struct{ Body Refresh }
+	passwordInput struct{ Body NewPassword }
 	grantOutput   struct{ Body Grant }
 	ticketOutput  struct{ Body Ticket }
 	none          struct{}
@@ -166,6 +173,12 @@ func (a *API) registerAuth(h huma.API) {
 		Summary: "End the session of a refresh token",
 	}, func(ctx context.Context, in *refreshInput) (*none, error) {
 		return nil, a.deps.Auth.Logout(ctx, CallerFrom(ctx), in.Body.RefreshToken)
+	})
+	route(h, huma.Operation{
+		OperationID: "change-password", Method: http.MethodPost, Path: "/v1/auth/password", Tags: []string{"auth"},
+		Summary: "Change my password", Description: "Ends all other sessions of the account. A wrong password is 422, as a wrong new one is.",
+	}, func(ctx context.Context, in *passwordInput) (*none, error) {
+		return nil, a.deps.Auth.ChangePassword(ctx, CallerFrom(ctx), in.Body.Password, in.Body.NewPassword)
 	})
 	route(h, huma.Operation{
 		OperationID: "make-ticket", Method: http.MethodPost, Path: "/v1/auth/ws-ticket", Tags: []string{"auth"},

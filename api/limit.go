@@ -17,9 +17,11 @@ var limitOf = map[string]service.Limit{
 	"send-message": service.LimitSend,
 	"create-group": service.LimitGroup,
 	"make-ticket":  service.LimitTicket,
-	"search-users": service.LimitSearch,
-	"typing":       service.LimitTyping,
-	"upload-file":  service.LimitFile,
+
+	"change-password": service.LimitLogin, // of the user: guesses with a stolen token
+	"search-users":    service.LimitSearch,
+	"typing":          service.LimitTyping,
+	"upload-file":     service.LimitFile,
 
 	"trace-message": service.LimitTrace,
 }

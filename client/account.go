@@ -75,6 +75,11 @@ func (s *Session) Logout(ctx context.Context) (Answer, error) {
 	return s.Call(ctx, http.MethodPost, "/v1/auth/logout", map[string]string{"refresh_token": s.RefreshToken}, nil)
 }
 
+// ChangePassword replaces the password; all other sessions of the account end.
+func (s *Session) ChangePassword(ctx context.Context, password, chosen string) (Answer, error) {
+	return s.Call(ctx, http.MethodPost, "/v1/auth/password", map[string]string{"password": password, "new_password": chosen}, nil)
+}
+
 // Ticket asks for a WebSocket ticket.
 func (s *Session) Ticket(ctx context.Context) (Ticket, error) {
 	var ticket Ticket

@@ -44,8 +44,9 @@ func massAssignment(t *testing.T, s *system) {
 		"POST /v1/mailbox/sync":                             `"device_id":"laptop","after":0`,
 		"PUT /v1/groups/" + string(group) + "/members/" + absent + "/mute": `"seconds":1`,
 		"POST /v1/groups/" + string(group) + "/members":                    `"member_ids":["` + absent + `"]`,
-		"POST /v1/auth/logout":  `"refresh_token":"x"`,
-		"POST /v1/auth/refresh": `"refresh_token":"x"`,
+		"POST /v1/auth/logout":   `"refresh_token":"x"`,
+		"POST /v1/auth/refresh":  `"refresh_token":"x"`,
+		"POST /v1/auth/password": `"password":"x","new_password":"` + password + `"`,
 		"PUT /v1/groups/" + string(group) + "/members/" + absent + "/role": `"role":"member"`,
 	} {
 		method, path, _ := strings.Cut(call, " ")

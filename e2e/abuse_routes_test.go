@@ -94,6 +94,7 @@ const draft = `"client_msg_id":"$fresh","type":"text","body":{"text":"let me in"
 // of it. A call that names nothing of others has an empty list; the test refuses that when it takes an id.
 var reaches = map[string][]reach{
 	"POST /v1/auth/logout":    {}, // the refresh token is the proof; see TestAbuse/tokens
+	"POST /v1/auth/password":  {}, // the password is the proof, and only one's own can be changed
 	"POST /v1/auth/ws-ticket": {},
 	"GET /v1/users/me":        {},
 	"PATCH /v1/users/me":      {},

@@ -146,6 +146,7 @@ func (a *actor) misuseSecrets(t *testing.T) {
 		{Method: "POST", Path: "/v1/auth/register", Body: map[string]string{"username": freshName(), "password": secretPassword}},
 		{Method: "POST", Path: "/v1/auth/register", Body: map[string]string{"username": "x y", "password": secretPassword + "\x00"}},
 		{Method: "POST", Path: "/v1/auth/refresh", Body: map[string]string{"refresh_token": a.RefreshToken + "x"}},
+		{Method: "POST", Path: "/v1/auth/password", Body: map[string]string{"password": secretPassword + " wrong", "new_password": secretPassword}},
 		{Method: "POST", Path: "/v1/auth/logout", Body: map[string]string{"refresh_token": a.AccessToken}},
 		{Method: "GET", Path: "/v1/ws?device_id=laptop&ticket=" + a.RefreshToken},
 		{Method: "GET", Path: "/v1/nope?access_token=" + a.AccessToken + "&text=" + secretText},

@@ -207,6 +207,40 @@ func logout(t *testing.T, s *system) {
 	}
 }
 
+// passwordChange: only by the old one; the session that changed it goes on, the others and the old password do not.
+func passwordChange(t *testing.T, s *system) {
+	const chosen = "another horse, another battery"
+	bob := s.user(t)
+	other, err := s.client.Login(within(t, patience), client.Credentials{Username: bob.User.Username, Password: password})
+	if err != nil {
+		t.Fatal(err)
+	}
+	away := (&actor{Session: other, t: t}).openLive("away")
+	for _, bad := range [][2]string{{"not the password", chosen}, {"", chosen}, {password, "short"}, {password, strings.Repeat("x", 129)}} {
+		_, err := bob.ChangePassword(within(t, patience), bad[0], bad[1])
+		refused(t, err, "validation_failed", http.StatusUnprocessableEntity)
+	}
+	if answer, err := bob.ChangePassword(within(t, patience), password, chosen); err != nil || answer.Status != http.StatusNoContent {
+		t.Fatalf("got %d, %v; want 204", answer.Status, err)
+	}
+	away.endsWith(4001)
+	_, err = other.Me(within(t, patience))
+	refused(t, err, "token_revoked", http.StatusUnauthorized)
+	_, err = s.client.Refresh(within(t, patience), other.RefreshToken)
+	refused(t, err, "", http.StatusUnauthorized)
+	if _, err := bob.Me(within(t, patience)); err != nil {
+		t.Errorf("the session that changed it: %v", err)
+	}
+	if _, err := s.client.Refresh(within(t, patience), bob.RefreshToken); err != nil {
+		t.Errorf("its refresh token: %v", err)
+	}
+	_, err = s.client.Login(within(t, patience), client.Credentials{Username: bob.User.Username, Password: password})
+	refused(t, err, "invalid_credentials", http.StatusUnauthorized)
+	if _, err := s.client.Login(within(t, patience), client.Credentials{Username: bob.User.Username, Password: chosen}); err != nil {
+		t.Errorf("login by the new password: %v", err)
+	}
+}
+
 // profile: reading and changing the own user object.
 func profile(t *testing.T, s *system) {
 	alice, bob := s.user(t), s.user(t)

@@ -54,6 +54,7 @@ var behaviours = []behaviour{
 	{"login", login},
 	{"refresh rotation", refreshRotation},
 	{"logout", logout},
+	{"change of a password", passwordChange},
 	{"profile", profile},
 	{"user search", userSearch},
 	{"block", block},

@@ -106,10 +106,10 @@ func (s *Store) RevokeFamily(ctx context.Context, id FamilyID, at Millis) error 
 	return nil
 }
 
-// RevokeFamiliesOf ends all live families of an account and says which they were.
-func (s *Store) RevokeFamiliesOf(ctx context.Context, user UserID, at Millis) ([]FamilyID, error) {
+// RevokeFamiliesOf ends all live families of an account but one (0: all) and says which they were.
+func (s *Store) RevokeFamiliesOf(ctx context.Context, user UserID, but FamilyID, at Millis) ([]FamilyID, error) {
 	var ids []FamilyID
-	if err := s.locking(s.read(ctx)).Model(&TokenFamily{}).Where("user_id = ? AND revoked_at = 0 AND expires_at >= ?", user, at).Pluck("id", &ids).Error; err != nil {
+	if err := s.locking(s.read(ctx)).Model(&TokenFamily{}).Where("user_id = ? AND id <> ? AND revoked_at = 0 AND expires_at >= ?", user, but, at).Pluck("id", &ids).Error; err != nil {
 		return nil, fmt.Errorf("list token families: %w", err)
 	}
 	if len(ids) == 0 {

@@ -74,7 +74,7 @@ func (s *Users) Ban(ctx context.Context, by, id model.UserID) error {
 			}
 		}
 		// The families carry the ban to the other nodes, which read what has ended.
-		ended, err = tx.RevokeFamiliesOf(ctx, id, now)
+		ended, err = tx.RevokeFamiliesOf(ctx, id, 0, now)
 		return err
 	})
 	if err != nil {
@@ -118,7 +118,7 @@ func (s *Users) SetRole(ctx context.Context, id model.UserID, role model.Role) e
 			return err
 		}
 		if role != model.RoleAdmin { // tokens say the role
-			ended, err = tx.RevokeFamiliesOf(ctx, id, model.MillisOf(s.auth.now()))
+			ended, err = tx.RevokeFamiliesOf(ctx, id, 0, model.MillisOf(s.auth.now()))
 		}
 		return err
 	})
@@ -137,7 +137,7 @@ func (s *Users) SignOut(ctx context.Context, id model.UserID) error {
 			return err
 		}
 		var err error
-		ended, err = tx.RevokeFamiliesOf(ctx, id, model.MillisOf(s.auth.now()))
+		ended, err = tx.RevokeFamiliesOf(ctx, id, 0, model.MillisOf(s.auth.now()))
 		return err
 	})
 	if err != nil {
@@ -153,7 +153,7 @@ func (s *Users) SetPassword(ctx context.Context, id model.UserID, password strin
 	if password == "" {
 		password = rand.Text() // 128 bits
 	}
-	if err := checkPassword(password); err != nil {
+	if err := checkPassword("body.password", password); err != nil {
 		return "", err
 	}
 	if _, err := s.store.UserByID(ctx, id); err != nil { // before the hash, which costs
@@ -172,7 +172,7 @@ func (s *Users) SetPassword(ctx context.Context, id model.UserID, password strin
 		if err := tx.SetCredential(ctx, &model.Credential{UserID: id, Hash: hash, UpdatedAt: now}); err != nil {
 			return err
 		}
-		ended, err = tx.RevokeFamiliesOf(ctx, id, now)
+		ended, err = tx.RevokeFamiliesOf(ctx, id, 0, now)
 		return err
 	})
 	if err != nil {

@@ -130,7 +130,7 @@ func (a *Auth) newAccount(ctx context.Context, r Registration, role model.Role) 
 	if r.DisplayName == "" {
 		r.DisplayName = name
 	}
-	if err := joinInvalid(checkUsername(name), checkPassword(r.Password), checkDisplayName(r.DisplayName)); err != nil {
+	if err := joinInvalid(checkUsername(name), checkPassword("body.password", r.Password), checkDisplayName(r.DisplayName)); err != nil {
 		return nil, "", err
 	}
 	switch _, err := a.store.UserByUsername(ctx, name); {
@@ -348,6 +348,59 @@ func (a *Auth) Logout(ctx context.Context, caller Claims, refreshToken string) e
 		return fmt.Errorf("logout: %w", err)
 	}
 	a.revoked(ctx, family.UserID, family.ID)
+	return nil
+}
+
+// ChangePassword gives the caller's account a password that they choose, and ends all its other logins: who knew the
+// old one is out. Errors: CodeValidation, of the old one if it is wrong.
+func (a *Auth) ChangePassword(ctx context.Context, caller Claims, password, chosen string) error {
+	if err := checkPassword("body.new_password", chosen); err != nil {
+		return err
+	}
+	wrong := model.Invalid("body.password", "is not the password of this account", nil)
+	credential, err := a.store.CredentialOf(ctx, caller.UserID)
+	if model.CodeOf(err) == model.CodeNotFound { // nobody logs in to it by a password
+		return wrong
+	}
+	if err != nil {
+		return err
+	}
+	right, err := a.passwords.matches(ctx, password, credential.Hash)
+	if err != nil {
+		return err
+	}
+	if !right {
+		return wrong
+	}
+	hash, err := a.passwords.hash(ctx, chosen)
+	if err != nil {
+		return err
+	}
+	var ended []model.FamilyID
+	err = a.store.Tx(ctx, func(tx *model.Store) error {
+		user, err := a.lockLogin(ctx, tx, &proof{user: caller.UserID, hash: credential.Hash})
+		if err != nil {
+			return err
+		}
+		if user.Banned() {
+			return errBanned()
+		}
+		now := model.MillisOf(a.now())
+		if err := tx.SetCredential(ctx, &model.Credential{UserID: user.ID, Hash: hash, UpdatedAt: now}); err != nil {
+			return err
+		}
+		ended, err = tx.RevokeFamiliesOf(ctx, user.ID, caller.FamilyID, now)
+		return err
+	})
+	if model.CodeOf(err) == model.CodeInvalidCredentials { // another change came first
+		return wrong
+	}
+	if err != nil {
+		return fmt.Errorf("change password: %w", err)
+	}
+	for _, family := range ended {
+		a.revoked(ctx, caller.UserID, family)
+	}
 	return nil
 }
 

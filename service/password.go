@@ -41,9 +41,9 @@ func newPasswords(memory uint32) (*passwords, error) {
 }
 
 // checkPassword says what is wrong with a new password; its value is never repeated.
-func checkPassword(password string) error {
+func checkPassword(field, password string) error {
 	if n := utf8.RuneCountInString(password); n < model.MinPassword || n > model.MaxPassword || !utf8.ValidString(password) {
-		return model.Invalid("body.password", fmt.Sprintf("expected %d to %d characters", model.MinPassword, model.MaxPassword), nil)
+		return model.Invalid(field, fmt.Sprintf("expected %d to %d characters", model.MinPassword, model.MaxPassword), nil)
 	}
 	return nil
 }
