@@ -25,6 +25,8 @@ TOOLS := .cache/tools
 GOLANGCI := $(TOOLS)/golangci-lint-$(GOLANGCI_VERSION)
 GOVULNCHECK := $(TOOLS)/govulncheck-$(GOVULNCHECK_VERSION)
 WITHSERVERS := $(TOOLS)/withservers
+# Tests of what is written and not of what it does: in lint, and not once more in test.
+WEBLINT := ^Test(Types|ChatIsFresh|AdminIsFresh)$$
 
 # $(call need,PROGRAM,DEBIAN PACKAGES): what cannot come as a Go module is installed by root, or asked for.
 define need
@@ -61,8 +63,8 @@ test: export GOFLAGS := $(GOFLAGS) $(foreach package,$(UNWATCHED),'-gcflags=$(pa
 test: $(WITHSERVERS) ## Run all tests with the race detector, on a MariaDB and a Redis that it starts (root: installs them if missing)
 	@$(call need,gcc,gcc libc6-dev)
 	@$(call need,npm,nodejs npm)
-	@$(call need,chromium,chromium)
-	CGO_ENABLED=1 $(WITHSERVERS) -- go test -race -timeout=20m $(PACKAGES)
+	@command -v "$${CHROMIUM:-chromium-headless-shell}" chromium >/dev/null || ($(call need,chromium-headless-shell,chromium-headless-shell)) || { $(call need,chromium,chromium); }
+	CGO_ENABLED=1 $(WITHSERVERS) -- go test -race -timeout=20m -skip='$(WEBLINT)' $(PACKAGES)
 
 # Rounds of soak: make soak ROUNDS=100000.
 ROUNDS ?= 10000
@@ -72,7 +74,7 @@ soak: $(WITHSERVERS) ## Race sends against people who come and go, in ROUNDS (10
 	ACKBOX_TEST_ROUNDS=$(ROUNDS) $(WITHSERVERS) -- go test ./service -run=TestMembership -count=1 -timeout=2h -v
 
 .PHONY: lint
-lint: $(GOLANGCI) ## Check formatting, vet, imports and style; modules; compose file and Dockerfile
+lint: $(GOLANGCI) ## Check formatting, vet, imports and style; modules; compose file and Dockerfile; the pages' types and builds
 	@unformatted=$$(git ls-files --cached --others --exclude-standard '*.go' | xargs -r ls -d 2>/dev/null | xargs -r gofmt -l); \
 		[ -z "$$unformatted" ] || { echo "gofmt -w these:"; echo "$$unformatted"; exit 1; }
 	go vet ./...
@@ -80,7 +82,7 @@ lint: $(GOLANGCI) ## Check formatting, vet, imports and style; modules; compose 
 	go mod verify
 	go test ./internal/deploycheck
 	@$(call need,npm,nodejs npm)
-	go test ./web -run=Fresh
+	go test ./web -run='$(WEBLINT)'
 
 .PHONY: vuln
 vuln: $(GOVULNCHECK) ## Look for known vulnerabilities; says SKIPPED when the database cannot be reached

@@ -28,6 +28,7 @@ func TestChatIsFresh(t *testing.T) {
 // isFresh builds a workspace into a folder that it is told in variable, and compares that with its committed dist.
 func isFresh(t *testing.T, workspace, variable string) {
 	t.Helper()
+	buildClient(t)
 	fresh := t.TempDir()
 	npm(t, []string{variable + "=" + fresh}, "run", "--workspace", workspace, "build")
 	want, have := files(t, fresh), files(t, filepath.Join(workspace, "dist"))

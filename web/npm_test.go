@@ -23,7 +23,23 @@ func TestMain(m *testing.M) { testenv.Main(m) }
 // patience bounds one npm command, so that its end is told and not only the whole run's.
 const patience = 10 * time.Minute
 
-var installing sync.Mutex
+var (
+	installing sync.Mutex
+	clientOnce sync.Once
+)
+
+// What the tests run is not checked on the way; all types are here: of the client package, the pages and the tests. Like
+// the builds that are compared with what is committed, `make lint` runs it and `make test` does not: once is enough.
+func TestTypes(t *testing.T) {
+	buildClient(t)
+	npm(t, nil, "run", "--workspaces", "check")
+}
+
+// buildClient builds, and so checks, the client package, which the pages need: once a process.
+func buildClient(t *testing.T) {
+	t.Helper()
+	clientOnce.Do(func() { npm(t, nil, "run", "--workspace", "sdk", "build") })
+}
 
 // npm runs an npm command in this directory, with env (NAME=value each), and fails the test with its output. The packages
 // of the lock file are installed first, unless they are there.

@@ -4,7 +4,8 @@ import { Operator, stage } from './browser.js';
 import { User } from './user.js';
 
 test('operators look after users, groups and nodes', async (t) => {
-  const on = await stage(t);
+  // The phone of this test does not ack: its socket would be closed after some seconds, and on a slow machine before it is looked at.
+  const on = await stage(t, { ACKBOX_ACK_TIMEOUT: '5m' });
   const root = await Operator.come(on);
   const { page } = root;
   await page.getByLabel('User name').fill('root');

@@ -2,15 +2,16 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, type TestContext } from 'node:test';
-import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
+import type { Browser, BrowserContext, Page } from 'playwright-core';
+import { launch } from '../../sdk/test/chromium.js';
 import { realServer, type RealServer } from '../../sdk/test/real.js';
 
 const admin = join(import.meta.dirname, '../../..');
-/** Where screenshots are put, to be looked at. */
-const shots = process.env['ACKBOX_SHOTS'] ?? join(admin, '.build', 'shots');
+/** Where screenshots are put, to be looked at; without it there are none. */
+const shots = process.env['ACKBOX_SHOTS'];
 
 /** How long is waited for anything in a page, in ms. */
-const patience = 60_000;
+const patience = 120_000;
 
 const operator = { username: 'root', password: 'correct horse battery' };
 
@@ -32,7 +33,7 @@ export async function stage(t: TestContext, env: Record<string, string> = {}): P
     execFileSync('go', ['build', '-buildvcs=false', '-o', built, '.'], { cwd: join(admin, '../..'), stdio: 'inherit' });
   }
   process.env['ACKBOX_TEST_BINARY'] = built;
-  launched ??= chromium.launch({ executablePath: process.env['CHROMIUM'] ?? '/usr/bin/chromium', args: ['--no-sandbox', '--disable-dev-shm-usage'] });
+  launched ??= launch();
   const server = await realServer(t, { ACKBOX_ADMIN_USERNAME: operator.username, ACKBOX_ADMIN_PASSWORD: operator.password, ...env });
   return { server, browser: await launched };
 }
@@ -57,7 +58,7 @@ export class Operator {
 
   /** Opens the dashboard, where nobody is signed in. */
   static async come({ server, browser }: Stage, options: Parameters<Browser['newContext']>[0] = {}): Promise<Operator> {
-    const context = await browser.newContext({ viewport: { width: 1280, height: 860 }, locale: 'en-GB', ...options });
+    const context = await browser.newContext({ viewport: { width: 1280, height: 860 }, locale: 'en-GB', reducedMotion: 'reduce', ...options });
     context.setDefaultTimeout(patience);
     const at = new Operator(context, await context.newPage(), server.url);
     await at.page.goto(`${server.url}/admin`);
@@ -109,6 +110,7 @@ export class Operator {
   }
 
   async shot(name: string): Promise<void> {
+    if (!shots) return;
     mkdirSync(shots, { recursive: true });
     await this.page.screenshot({ path: join(shots, `${name}.png`), animations: 'disabled' });
   }

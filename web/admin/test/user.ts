@@ -78,7 +78,7 @@ export class Device {
     });
   }
 
-  /** The first frame that is so, of those that came and those that come within a minute. */
+  /** The first frame that is so, of those that came and those that come within two minutes. */
   frame(is: (frame: Pushed) => boolean): Promise<Pushed> {
     return new Promise((resolve, reject) => {
       const look = () => {
@@ -91,7 +91,7 @@ export class Device {
       const timer = setTimeout(() => {
         this.#waiting.delete(look);
         reject(new Error(`no such frame among ${JSON.stringify(this.#frames)}`));
-      }, 60_000);
+      }, 120_000);
       this.#waiting.add(look);
       look();
     });

@@ -27,15 +27,17 @@ const closeToEnd = 60;
 /** A row by its lower edge: what comes and goes in the row itself, such as the day above the message, is above that. */
 interface Anchor {
   readonly row: HTMLElement;
-  /** Its distance from the top of what is in sight. */
-  readonly below: number;
+  /** Where it is in the window. */
+  readonly bottom: number;
   /** Its distance from the top of everything. */
   readonly offset: number;
+  /** Where what is in sight begins in the window. */
+  readonly top: number;
 }
 
 /**
- * Rows that scroll. What is in sight stays where it is, to the pixel, whatever is put in, taken away or grows above it;
- * at the end, the end stays in sight. All rows are in the page: that keeps it exact, so there must not be too many.
+ * Rows that scroll. What is in sight stays where it is in the window, to the pixel, whatever is put in, taken away or grows
+ * above it, in the rows or over them; at the end, the end stays in sight. All rows are in the page: that keeps it exact, so there must not be too many.
  */
 export class Scroller extends Component<Props> {
   readonly #view = createRef<HTMLDivElement>();
@@ -44,6 +46,10 @@ export class Scroller extends Component<Props> {
   #atEnd: boolean | null = null;
   /** The first row in sight, as of the last scrolling or change. */
   #anchor: Anchor | null = null;
+  /** Where it was scrolled to at that time. */
+  #scrolled = 0;
+  /** Where it was last scrolled to from here, and not by a person. */
+  #moved = -1;
 
   override componentDidMount(): void {
     const [view, rows] = [this.#view.current, this.#rows.current];
@@ -58,22 +64,20 @@ export class Scroller extends Component<Props> {
     this.#sizes?.disconnect();
   }
 
-  override getSnapshotBeforeUpdate(before: Props): Anchor | null {
-    return before.keys === this.props.keys ? null : this.#first();
+  override getSnapshotBeforeUpdate(): Anchor | null {
+    const first = this.#place();
+    return first && { ...first, bottom: first.bottom - this.#grown() };
   }
 
   override componentDidUpdate(before: Props, _: unknown, was: Anchor | null): void {
     const view = this.#view.current;
     if (!view) return;
-    if (before.keys !== this.props.keys) {
-      const { follow, keys } = this.props;
-      const stays = was?.row.isConnected ? was.row : null;
-      const added = before.keys.at(-1) !== keys.at(-1);
-      // An end that was not the newest one, and now is, has just been scrolled to.
-      const followed = this.#atEnd && follow === 'atEnd' && before.follow !== 'no';
-      if (followed || (added && follow === 'always')) view.scrollTop = view.scrollHeight;
-      else if (stays) view.scrollTop += below(stays, view) - (was?.below ?? 0);
-    }
+    const { follow, keys } = this.props;
+    const added = before.keys.at(-1) !== keys.at(-1);
+    // An end that was not the newest one, and now is, has just been scrolled to.
+    const followed = follow === 'atEnd' && before.follow !== 'no' && this.#stillAtEnd(view);
+    if (followed || (added && follow === 'always')) this.#moveTo(view, view.scrollHeight);
+    else if (was?.row.isConnected) this.#moveTo(view, view.scrollTop + was.row.getBoundingClientRect().bottom - was.bottom);
     this.#look(false);
   }
 
@@ -84,8 +88,8 @@ export class Scroller extends Component<Props> {
     if (!view || !row) return;
     const room = view.clientHeight - row.getBoundingClientRect().height;
     const above = align === 'start' ? 0 : align === 'center' ? Math.max(0, room / 2) : room;
-    view.scrollTop += row.getBoundingClientRect().top - view.getBoundingClientRect().top - above;
-    if (align === 'end' && index === this.props.keys.length - 1) view.scrollTop = view.scrollHeight; // with the room below it
+    const last = align === 'end' && index === this.props.keys.length - 1; // with the room below it
+    this.#moveTo(view, last ? view.scrollHeight : view.scrollTop + row.getBoundingClientRect().top - view.getBoundingClientRect().top - above);
     this.#look(false);
   }
 
@@ -93,22 +97,61 @@ export class Scroller extends Component<Props> {
   #resized(): void {
     const view = this.#view.current;
     if (!view) return;
-    if (this.#atEnd && this.props.follow !== 'no') view.scrollTop = view.scrollHeight;
-    else if (this.#anchor?.row.isConnected) view.scrollTop += below(this.#anchor.row, view) + view.scrollTop - this.#anchor.offset;
+    if (this.props.follow !== 'no' && this.#stillAtEnd(view)) this.#moveTo(view, view.scrollHeight);
+    else this.#hold(view);
     this.#look(false);
   }
 
-  /** The first row in sight. */
-  #first(): Anchor | null {
+  /** A person has scrolled, or the browser has after a change from here. What has grown meanwhile is made up for first. */
+  #onScroll(): void {
+    const view = this.#view.current;
+    if (!view) return;
+    const own = Math.abs(view.scrollTop - this.#moved) < 1;
+    if (!own) this.#hold(view);
+    this.#look(!own);
+  }
+
+  /** Makes up for what has become longer or shorter above the anchor, and for the view's own place in the window; not for scrolling. */
+  #hold(view: HTMLElement): void {
+    const by = this.#grown();
+    // At the end of what has become shorter the browser has done it.
+    if (Math.abs(by) >= 0.5 && !(by < 0 && atBottom(view))) this.#moveTo(view, view.scrollTop + by);
+  }
+
+  /** By how much the anchor would be lower in the window than it was, had nobody scrolled. */
+  #grown(): number {
+    const was = this.#anchor;
+    const is = was?.row.isConnected ? this.#place(was.row) : null;
+    return was && is ? is.offset - was.offset + is.top - was.top : 0;
+  }
+
+  /** Whether the end was in sight, and nobody has scrolled away from it since. */
+  #stillAtEnd(view: HTMLElement): boolean {
+    return this.#atEnd === true && (view.scrollTop >= this.#scrolled - 1 || atBottom(view));
+  }
+
+  #moveTo(view: HTMLElement, scrollTop: number): void {
+    const before = view.scrollTop;
+    view.scrollTop = scrollTop;
+    if (view.scrollTop !== before) this.#moved = view.scrollTop;
+  }
+
+  /** Where a row is: the first one in sight, or another. */
+  #place(of: HTMLElement | null = null): Anchor | null {
     const [view, rows] = [this.#view.current, this.#rows.current];
-    const row = view && rows ? rows.children.item(firstBelow(rows, view.getBoundingClientRect().top)) : null;
-    return view && row instanceof HTMLElement ? { row, below: below(row, view), offset: below(row, view) + view.scrollTop } : null;
+    if (!view || !rows) return null;
+    const { top } = view.getBoundingClientRect();
+    const row = of ?? rows.children.item(firstBelow(rows, top));
+    if (!(row instanceof HTMLElement)) return null;
+    const { bottom } = row.getBoundingClientRect();
+    return { row, bottom, top, offset: bottom - top + view.scrollTop };
   }
 
   #look(scrolled: boolean): void {
     const [view, rows] = [this.#view.current, this.#rows.current];
     if (!view || !rows || this.props.keys.length === 0) return;
-    this.#anchor = this.#first();
+    this.#anchor = this.#place();
+    this.#scrolled = view.scrollTop;
     const { top, bottom } = view.getBoundingClientRect();
     const atEnd = view.scrollHeight - view.scrollTop - view.clientHeight <= closeToEnd;
     if (atEnd !== this.#atEnd) {
@@ -121,7 +164,7 @@ export class Scroller extends Component<Props> {
 
   override render(): ReactNode {
     return (
-      <div ref={this.#view} className="messages-list" tabIndex={0} onScroll={() => this.#look(true)}>
+      <div ref={this.#view} className="messages-list" tabIndex={0} onScroll={() => this.#onScroll()}>
         <div ref={this.#rows} className="messages-rows">
           {this.props.keys.map((key, index) => (
             <div key={key}>{this.props.row(index)}</div>
@@ -132,9 +175,8 @@ export class Scroller extends Component<Props> {
   }
 }
 
-/** How far the lower edge of a row is below the top of what is in sight. */
-function below(row: Element, view: Element): number {
-  return row.getBoundingClientRect().bottom - view.getBoundingClientRect().top;
+function atBottom(view: HTMLElement): boolean {
+  return view.scrollHeight - view.scrollTop - view.clientHeight < 1;
 }
 
 /** The index of the first row that ends below a height of the window; the last one if none does. */

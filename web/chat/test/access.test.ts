@@ -28,7 +28,11 @@ for (const locale of ['en-GB', 'zh-CN'] as const) {
     const ann = await Person.arrive(on, 'Ann', { locale, reducedMotion: 'reduce', ...(locale === 'zh-CN' ? { hasTouch: true, isMobile: true } : {}) });
     const { page } = ann;
     const faults: string[] = [];
-    const look = async (screen: string) => void faults.push(...(await audit(page, screen, locale === 'en-GB')));
+    // Another language is other words in the same screens: those that show the most.
+    const looks: ReadonlySet<string> | null = locale === 'en-GB' ? null : new Set(['signing up', 'conversations', 'a new group', 'a group', 'the details of a group', 'offline']);
+    const look = async (screen: string) => {
+      if (!looks || looks.has(screen)) faults.push(...(await audit(page, screen, locale === 'en-GB')));
+    };
     const button = (name: string) => page.getByRole('button', { name, exact: true });
     const closed = async () => {
       await page.keyboard.press('Escape');

@@ -2,12 +2,13 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, type TestContext } from 'node:test';
-import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
+import type { Browser, BrowserContext, Page } from 'playwright-core';
+import { launch } from '../../sdk/test/chromium.js';
 import { type RealServer, startServer, until } from '../../sdk/test/real.js';
 
 const chat = join(import.meta.dirname, '../../..');
-/** Where screenshots are put, to be looked at. */
-const shots = process.env['ACKBOX_SHOTS'] ?? join(chat, '.build', 'shots');
+/** Where screenshots are put, to be looked at; without it there are none. */
+const shots = process.env['ACKBOX_SHOTS'];
 
 /** What the servers of a test keep their data in, and how many there are. */
 export interface Backend {
@@ -55,7 +56,7 @@ export async function stage(t: TestContext, backend: Backend = sqlite): Promise<
     execFileSync('go', ['build', '-buildvcs=false', '-o', built, '.'], { cwd: join(chat, '../..'), stdio: 'inherit' });
     process.env['ACKBOX_TEST_BINARY'] = built;
   }
-  launched ??= chromium.launch({ executablePath: process.env['CHROMIUM'] ?? '/usr/bin/chromium', args: ['--no-sandbox', '--disable-dev-shm-usage'] });
+  launched ??= launch();
   let cluster = clusters.get(backend);
   if (!cluster) {
     const env = { ...backend.env, ACKBOX_MAILBOX_GROUP_LIMIT: String(smallGroup) };
@@ -70,7 +71,7 @@ export async function stage(t: TestContext, backend: Backend = sqlite): Promise<
 
 export const password = 'correct horse battery';
 /** How long is waited for anything in a page, in ms. */
-const patience = 20_000;
+const patience = 120_000;
 const names = new Map<string, number>();
 
 /** A user name that nobody has yet, on any server of this run. */
@@ -106,7 +107,7 @@ export class Person {
   static async arrive({ nodes, browser, t }: Stage, name: string, options: Parameters<Browser['newContext']>[0] = {}): Promise<Person> {
     const server = nodes[arrivals++ % nodes.length];
     if (!server) throw new Error('no node');
-    const context = await browser.newContext({ viewport: { width: 1100, height: 720 }, locale: 'en-GB', ...options });
+    const context = await browser.newContext({ viewport: { width: 1100, height: 720 }, locale: 'en-GB', reducedMotion: 'reduce', ...options });
     t.after(() => context.close());
     context.setDefaultTimeout(patience);
     const person = new Person(name, username(name), server, context, await context.newPage());
@@ -208,6 +209,7 @@ export class Person {
   }
 
   async shot(name: string): Promise<void> {
+    if (!shots) return;
     mkdirSync(shots, { recursive: true });
     await this.page.screenshot({ path: join(shots, `${name}.png`), animations: 'disabled' });
   }

@@ -46,6 +46,8 @@ export class MessageWindow implements MessageList {
   #receipts: (Observable<ReceiptsState> & { close(): void }) | null = null;
   #turn: Promise<void> = Promise.resolve();
   #stale = false;
+  /** Does the load again that has failed. */
+  #again: (() => Promise<void>) | null = null;
   #drawing = false;
   #closed = false;
 
@@ -64,7 +66,7 @@ export class MessageWindow implements MessageList {
       }),
       hub.on('reset', () => void this.loadNewest()),
       hub.on('connection', ({ state }) => {
-        if (state === 'online' && this.#state.get().error) void this.#load('start', () => this.#toEnd());
+        if (state === 'online' && this.#state.get().error) void (this.#again?.() ?? this.loadNewest());
       }),
     );
     void this.#load('start', async () => {
@@ -130,8 +132,10 @@ export class MessageWindow implements MessageList {
       this.#patch({ loading });
       try {
         await fn(this.#conversation ?? '');
+        this.#again = null;
         this.#patch({ error: null });
       } catch (error) {
+        this.#again = () => this.#load(loading, fn);
         this.#patch({ error: asApiError(error) });
       }
       if (this.#stale) await this.#catchUp();

@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test, type TestContext } from 'node:test';
-import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
+import type { Browser, BrowserContext, Page } from 'playwright-core';
 import type { Client, SentMessage } from '../src/index.js';
+import { launch } from './chromium.js';
 import { idOf, insist, numbered, person, received } from './people.js';
 import { type Proxy, proxyTo } from './proxy.js';
 import { realServer, until } from './real.js';
@@ -21,8 +22,7 @@ declare global {
 let browser: Browser;
 
 before(async () => {
-  const executablePath = process.env['CHROMIUM'] ?? '/usr/bin/chromium';
-  browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-dev-shm-usage'] });
+  browser = await launch();
 });
 
 after(() => browser.close());

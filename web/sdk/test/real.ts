@@ -6,11 +6,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 
-/** Waits until something is so; fails after a minute. Looks every 10 ms. */
+/** Waits until something is so; fails after two minutes. Looks every 10 ms. */
 export async function until(what: string, is: () => boolean | Promise<boolean>): Promise<void> {
-  const end = Date.now() + 60_000;
+  const end = Date.now() + 120_000;
   while (!(await is())) {
-    if (Date.now() > end) throw new Error(`did not happen in a minute: ${what}`);
+    if (Date.now() > end) throw new Error(`did not happen in two minutes: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }
