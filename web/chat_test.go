@@ -17,6 +17,7 @@ func TestChat(t *testing.T) {
 		"ACKBOX_CHAT_MYSQL_DSN=" + testenv.MySQL(t),
 		"ACKBOX_CHAT_REDIS_URL=" + testenv.Redis(t),
 		"ACKBOX_CHAT_HISTORY=" + longHistory(t),
+		"ACKBOX_SHOTS=" + shots(t, "chat"),
 	}, "run", "--workspace", "chat", "test")
 }
 

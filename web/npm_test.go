@@ -41,6 +41,16 @@ func buildClient(t *testing.T) {
 	clientOnce.Do(func() { npm(t, nil, "run", "--workspace", "sdk", "build") })
 }
 
+// shots is where the screenshots of a page's tests are kept, to be looked at: .cache/shots/PAGE.
+func shots(t *testing.T, page string) string {
+	t.Helper()
+	folder, err := filepath.Abs(filepath.Join("../.cache/shots", page))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return folder
+}
+
 // npm runs an npm command in this directory, with env (NAME=value each), and fails the test with its output. The packages
 // of the lock file are installed first, unless they are there.
 func npm(t *testing.T, env []string, args ...string) {

@@ -8,6 +8,7 @@ import { Devices } from './Devices';
 import { Dialog } from './Dialog';
 import { FaceField } from './FaceField';
 import { useText } from './language';
+import { Password } from './Password';
 import { nameOf } from './people';
 import { answered, errorText } from './problem';
 
@@ -41,6 +42,10 @@ export function Settings({ me, onClose }: { me: User; onClose: () => void }) {
           {error}
         </p>
       ) : null}
+      <section className="section">
+        <h2 className="title">{text.password}</h2>
+        <Password />
+      </section>
       <section className="section">
         <h2 className="title">{text.devices}</h2>
         <Devices />

@@ -62,6 +62,18 @@ for (const locale of ['en-GB', 'zh-CN'] as const) {
     await button(text.menu).click();
     await page.getByRole('menu').waitFor();
     await look('the main menu');
+    if (locale === 'en-GB') {
+      await page.getByRole('menuitem', { name: 'Settings' }).click();
+      await page.getByText('This device').waitFor();
+      await page.getByText('You have blocked nobody.').waitFor();
+      await page.getByRole('button', { name: 'Block somebody' }).click();
+      await look('the settings');
+      await closed();
+      await ann.openLine('Eve');
+      await button('About this person').click();
+      await page.getByRole('dialog').getByText(`@${eve.username}`).waitFor();
+      await look('a person');
+    }
     await closed();
     await button(text.start).click();
     await page.getByRole('menuitem', { name: text.group }).click();

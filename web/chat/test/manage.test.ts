@@ -141,8 +141,22 @@ test('settings: name, picture, who may write first, blocked people, and devices 
   await ann.page.getByRole('dialog', { name: 'Sign out' }).getByRole('button', { name: 'Sign out' }).click();
   await phone.page.getByText('Your session has ended. Please sign in again.').waitFor();
   await settings.getByRole('button', { name: /^Sign out: Browser/ }).waitFor({ state: 'detached' });
+
+  // A new password: only by the old one, and it is the one that counts then.
+  const chosen = 'another horse, another battery';
+  await settings.getByLabel('Current password').fill('not this one');
+  await settings.getByLabel('New password').fill(chosen);
+  await settings.getByRole('button', { name: 'Change password' }).click();
+  await settings.getByText('The current password is wrong.').waitFor();
+  await settings.getByLabel('Current password').fill(password);
+  await settings.getByRole('button', { name: 'Change password' }).click();
+  await settings.getByText('Your password is changed. All other sessions have ended.').waitFor();
+  await ann.shot('settings-password');
   await settings.getByRole('button', { name: 'Sign out everywhere' }).click();
   await ann.page.getByRole('dialog', { name: 'Sign out everywhere' }).getByRole('button', { name: 'Sign out everywhere' }).click();
-  await ann.page.getByRole('button', { name: 'Sign in', exact: true }).waitFor();
+  await ann.page.getByLabel('User name').fill(ann.username);
+  await ann.page.getByLabel('Password', { exact: true }).fill(chosen);
+  await ann.page.getByRole('button', { name: 'Sign in', exact: true }).click();
+  await ann.state('online');
   assert.deepEqual([...ann.faults, ...bob.faults, ...phone.faults], []);
 });

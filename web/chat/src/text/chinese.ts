@@ -159,6 +159,10 @@ export const chinese: Text = {
   block: '拉黑',
   unblock: '移出黑名单',
   blockSomebody: '拉黑某人',
+  passwordNow: '当前密码',
+  passwordNew: '新密码',
+  changePassword: '修改密码',
+  passwordChanged: '密码已修改，其他登录均已退出。',
   isBlocked: '你已拉黑此人，对方的私聊消息会被拒绝。',
   more: '显示更多',
   since: (when) => `注册于 ${when}`,
@@ -184,6 +188,7 @@ export const chinese: Text = {
   errors: {
     noAnswer: '服务器没有响应，请检查网络。',
     credentials: '用户名或密码错误。',
+    password: '当前密码错误。',
     taken: '该用户名已被占用。',
     invalid: '内容不符合要求。',
     tooLate: '已超过撤回时限。',

@@ -157,6 +157,10 @@ export const english = {
   block: 'Block',
   unblock: 'Unblock',
   blockSomebody: 'Block somebody',
+  passwordNow: 'Current password',
+  passwordNew: 'New password',
+  changePassword: 'Change password',
+  passwordChanged: 'Your password is changed. All other sessions have ended.',
   isBlocked: 'You have blocked this person: their direct messages are refused.',
   more: 'Show more',
   since: (when: string) => `Here since ${when}`,
@@ -182,6 +186,7 @@ export const english = {
   errors: {
     noAnswer: 'The server does not answer. Check the connection.',
     credentials: 'User name or password is wrong.',
+    password: 'The current password is wrong.',
     taken: 'This user name is taken.',
     invalid: 'Something in it is not allowed.',
     tooLate: 'It is too late to recall this message.',
