@@ -44,7 +44,7 @@ func buildClient(t *testing.T) {
 // shots is where the screenshots of a page's tests are kept, to be looked at: .cache/shots/PAGE.
 func shots(t *testing.T, page string) string {
 	t.Helper()
-	folder, err := filepath.Abs(filepath.Join("../.cache/shots", page))
+	folder, err := filepath.Abs(filepath.Join("..", ".cache", "shots", page))
 	if err != nil {
 		t.Fatal(err)
 	}
