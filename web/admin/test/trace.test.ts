@@ -4,7 +4,7 @@ import { Operator, stage } from './browser.js';
 import { User } from './user.js';
 
 test('the trace of a message says for each device what happened: pushed, pushed again, acked, read', async (t) => {
-  const on = await stage(t, { ACKBOX_ACK_TIMEOUT: '300ms', ACKBOX_ACK_MAX_ATTEMPTS: '20' });
+  const on = await stage(t, { ACKBOX_ACK_TIMEOUT: '300ms', ACKBOX_ACK_MAX_ATTEMPTS: '200' });
   const [ann, bob, eve] = await Promise.all(['ann', 'bob', 'eve'].map((name) => User.register(on.server.url, name)));
   assert.ok(ann && bob && eve);
   const group = await ann.group('Lake trip', [bob, eve]);
