@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"os"
 	"time"
 )
 
@@ -42,6 +43,23 @@ func (s *server) buildEdge(ctx context.Context) (err error) {
 		s.onClose("admin listener", func(ctx context.Context) error { return shutdown(ctx, s.admin, s.adminL) })
 	}
 	return nil
+}
+
+// nodeAddress is by what people tell nodes apart: where one listens, and on all interfaces, as in containers, the name of
+// its host.
+func nodeAddress(listen string) string {
+	host, port, err := net.SplitHostPort(listen)
+	if err != nil {
+		return listen
+	}
+	if ip := net.ParseIP(host); host != "" && (ip == nil || !ip.IsUnspecified()) {
+		return listen
+	}
+	name, err := os.Hostname()
+	if err != nil {
+		return listen
+	}
+	return net.JoinHostPort(name, port)
 }
 
 // shutdown answers what is in flight and ends the server, cutting what takes longer than

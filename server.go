@@ -128,7 +128,7 @@ func newLog(level string) (*slog.Logger, *slog.LevelVar, error) {
 
 func (s *server) buildCore(ctx context.Context) (err error) {
 	c, clock := s.config, time.Now
-	if s.ids, err = service.NewIDs(ctx, s.store, model.NodeID(c.NodeID), c.HTTPAddr, clock, s.log); err != nil {
+	if s.ids, err = service.NewIDs(ctx, s.store, model.NodeID(c.NodeID), nodeAddress(c.HTTPAddr), clock, s.log); err != nil {
 		return err
 	}
 	s.onClose("node lease", s.ids.Release)

@@ -65,7 +65,7 @@ func (s *server) openTracing(ctx context.Context) error {
 	}
 	otel.SetErrorHandler(&tracingErrors{log: s.log})
 	about, err := resource.New(ctx, resource.WithFromEnv(), resource.WithAttributes(
-		attribute.String("service.name", "ackbox"), attribute.String("service.version", version), attribute.String("service.instance.id", s.config.HTTPAddr)))
+		attribute.String("service.name", "ackbox"), attribute.String("service.version", version), attribute.String("service.instance.id", nodeAddress(s.config.HTTPAddr))))
 	if err != nil {
 		return fmt.Errorf("traces: %w", err)
 	}
