@@ -67,9 +67,14 @@ func (s *Store) DeleteForMe(ctx context.Context, user UserID, m *Message, fresh 
 	return done, err
 }
 
-// Deletions is a page of what a user has deleted, in that order, after an id.
+// Deletions is a page of what a user has deleted, in that order, after an id. It goes up to the newest that there was
+// before: what a statement sees besides may have a hole (see UpTo), and who goes on behind it would never see what was in it.
 func (s *Store) Deletions(ctx context.Context, user UserID, after DeletionID, limit int) ([]Deletion, error) {
-	rows, err := s.read(ctx).Raw("SELECT id, conversation_id, conversation_seq, message_id FROM deleted_messages WHERE user_id = ? AND id > ? ORDER BY id LIMIT ?", user, after, limit).Rows()
+	var newest DeletionID
+	if err := s.read(ctx).Raw("SELECT COALESCE(MAX(id), 0) FROM deleted_messages WHERE user_id = ?", user).Row().Scan(&newest); err != nil {
+		return nil, fmt.Errorf("read the newest deletion: %w", err)
+	}
+	rows, err := s.read(ctx).Raw("SELECT id, conversation_id, conversation_seq, message_id FROM deleted_messages WHERE user_id = ? AND id > ? AND id <= ? ORDER BY id LIMIT ?", user, after, newest, limit).Rows()
 	if err != nil {
 		return nil, fmt.Errorf("read deletions: %w", err)
 	}

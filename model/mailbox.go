@@ -120,7 +120,8 @@ type SeqMessage struct {
 }
 
 // Mailbox reads at most limit entries after a seq, ascending, with their messages. Of what the user
-// has deleted for themselves the entry stays, without content: a mailbox has no holes.
+// has deleted for themselves the entry stays, without content: a mailbox has no holes. What is read has none up to a head
+// that was known before, see UpTo.
 func (s *Store) Mailbox(ctx context.Context, user UserID, after int64, limit int) ([]SeqMessage, error) {
 	rows, err := s.read(ctx).Raw("SELECT b.seq, d.user_id IS NOT NULL, "+messageColumns+` FROM mailboxes b
 		JOIN messages m ON m.conversation_id = b.conversation_id AND m.conversation_seq = b.conversation_seq`+s.withDeleted()+`
@@ -142,6 +143,20 @@ func (s *Store) Mailbox(ctx context.Context, user UserID, after int64, limit int
 		return nil, err
 	}
 	return list, s.FillQuotes(ctx, messages)
+}
+
+// UpTo is the entries up to a head that was known before they were read: those without a hole. Above it an entry can be
+// there before the one in front of it: MariaDB (10.11, lock-free read views since 10.3) collects the running transactions
+// one after the other while they commit, so that a statement may see the second of two and not the first, although the
+// second waited for the first one's lock. Any 300,000th read did, on two busy cores. What a statement has shown is there,
+// with all before it, for statements that begin after it.
+func UpTo(entries []SeqMessage, head int64) []SeqMessage {
+	for i, e := range entries {
+		if e.Seq > head {
+			return entries[:i]
+		}
+	}
+	return entries
 }
 
 // EntryID is the message found at a mailbox seq, or 0 when the row is not there

@@ -99,9 +99,11 @@ func nothingAppearsLate(t *testing.T, s *Store) {
 			writing = false // and at least one more look
 		default:
 		}
+		head, err := s.MailboxHead(t.Context(), reader)
+		ok(t, err)
 		page, err := s.Mailbox(t.Context(), reader, last, 7)
 		ok(t, err)
-		for _, e := range page {
+		for _, e := range UpTo(page, head.Head) {
 			if e.Seq != last+1 {
 				t.Fatalf("after seq %d came %d: what is between appears late or never", last, e.Seq)
 			}
@@ -273,5 +275,20 @@ func pruningInPages(t *testing.T, s *Store) {
 		head, err := s.MailboxHead(ctx, user)
 		ok(t, err)
 		want(t, fmt.Sprintf("floor of %d", user), head.Floor, 4)
+	}
+}
+
+// TestUpTo: what lies above a head that was known before is left for the next reading, whether there is a hole or not.
+func TestUpTo(t *testing.T) {
+	for _, c := range []struct {
+		seqs []int64
+		head int64
+		want int
+	}{{nil, 5, 0}, {[]int64{4, 5}, 5, 2}, {[]int64{4, 5, 7}, 5, 2}, {[]int64{7}, 5, 0}, {[]int64{9, 10}, 10, 2}} {
+		var list []SeqMessage
+		for _, seq := range c.seqs {
+			list = append(list, SeqMessage{Seq: seq})
+		}
+		want(t, "entries up to the head", len(UpTo(list, c.head)), c.want)
 	}
 }

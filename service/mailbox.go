@@ -2,7 +2,6 @@ package service
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"ackbox/model"
@@ -40,7 +39,7 @@ func (m *Mailboxes) Get(ctx context.Context, user model.UserID, after int64, lim
 		return Page{}, err
 	}
 	// What came between the two reads belongs to the next page: a page agrees with its head.
-	entries = slices.DeleteFunc(entries, func(e model.SeqMessage) bool { return e.Seq > head.Head })
+	entries = model.UpTo(entries, head.Head)
 	page := Page{Entries: entries, Head: head.Head, Floor: head.Floor}
 	if page.More = len(entries) > limit; page.More {
 		page.Entries = entries[:limit]

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"ackbox/model"
 )
 
 // gapPatience is how long an entry that came before its turn waits for its
@@ -70,19 +72,20 @@ func (d *Delivery) pump(s *Session) error {
 			s.mu.Unlock()
 			return fmt.Errorf("read mailbox: %w", err)
 		}
-		if s.unread = len(entries) > budget; s.unread {
-			s.head = max(s.head, entries[budget].Seq)
-			entries = entries[:budget]
-		}
 		if len(entries) == 0 && s.head == head { // and no entry was offered meanwhile
 			s.head = min(s.head, after) // nothing there after all
 		}
+		ready := model.UpTo(entries, head)
+		ready = ready[:min(len(ready), budget)]
+		if s.unread = len(ready) < len(entries); s.unread {
+			s.head = max(s.head, entries[len(entries)-1].Seq)
+		}
 		s.cork()
-		for _, e := range entries {
+		for _, e := range ready {
 			if s.state != stateOpening || e.Seq <= s.sent {
 				continue
 			}
-			// A jump can only be a pruned stretch: what is visible has no holes.
+			// A jump can only be a pruned stretch: up to a head that was known before there are no holes.
 			s.head = max(s.head, e.Seq)
 			s.push(e.Seq, e.Message.AppendJSON(make([]byte, 0, 512)))
 			budget--
