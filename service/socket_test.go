@@ -18,9 +18,14 @@ type line struct {
 	closed bool
 	code   int
 	bye    []byte
+
+	pushes func(frames [][]byte) // called before the next thing happens; nil: nothing
 }
 
 func (l *line) Push(frames [][]byte) (waits int, ok bool) {
+	if l.pushes != nil {
+		l.pushes(frames)
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
