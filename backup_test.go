@@ -28,7 +28,7 @@ func ok(t *testing.T, err error) {
 func reserve(t *testing.T, store *model.Store, until int64) {
 	t.Helper()
 	now := model.MillisOf(time.Now())
-	_, _, err := store.AcquireLease(t.Context(), 0, "holder", "here", now-10, now-5, func(int64) int64 { return until })
+	_, _, err := store.AcquireLease(t.Context(), 0, "holder", "here", now, -time.Millisecond, func(int64) int64 { return until })
 	ok(t, err)
 }
 

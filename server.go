@@ -181,7 +181,7 @@ func (s *server) buildCore(ctx context.Context) (err error) {
 	if s.relay != nil {
 		others = s.redis
 	}
-	s.calls = service.NewNodeCalls(s.store, others, s.installation, rand.Text(), s.ids.Node, clock, s.log)
+	s.calls = service.NewNodeCalls(s.store, others, s.installation, rand.Text(), s.ids.Node, s.log)
 	s.onClose("node calls", func(context.Context) error { s.calls.Stop(); return nil })
 	if c.Presence == "on" {
 		options := service.PresenceOptions{Store: s.store, Delivery: s.delivery, Installation: s.installation, Node: node, Clock: clock, Log: s.log}
@@ -314,7 +314,7 @@ func (s *server) renew(ctx context.Context) error {
 }
 
 func (s *server) countPeers(ctx context.Context) error {
-	n, err := s.store.LiveNodes(ctx, model.MillisOf(time.Now()))
+	n, err := s.store.LiveNodes(ctx)
 	if err != nil {
 		return err
 	}

@@ -110,7 +110,7 @@ func newServerWith(t *testing.T, set func(*server, *Deps)) *server {
 	})
 	must(t, err)
 	node := func() model.NodeID { return 7 }
-	calls := service.NewNodeCalls(s.store, nil, "test", "test", node, time.Now, slog.New(slog.DiscardHandler))
+	calls := service.NewNodeCalls(s.store, nil, "test", "test", node, slog.New(slog.DiscardHandler))
 	t.Cleanup(calls.Stop)
 	deps := Deps{
 		Audit: service.NewAudit(s.store, ids, node, time.Now, slog.New(slog.NewTextHandler(s.log, nil))), NodeCalls: calls,

@@ -93,7 +93,7 @@ func (s *server) traceable(from, to model.UserID) *model.Message {
 	writer := service.NewWriter(s.store, ids, audiences, time.Now, s.api.log, delivery.Committed)
 	writer.TracedBy(store)
 	s.t.Cleanup(func() { must(s.t, writer.Stop(context.Background())) })
-	calls := service.NewNodeCalls(s.store, nil, "test", "process", ids.Node, time.Now, s.api.log)
+	calls := service.NewNodeCalls(s.store, nil, "test", "process", ids.Node, s.api.log)
 	s.t.Cleanup(calls.Stop)
 	s.api.deps.Conversations = conversations
 	s.api.deps.Traces = service.NewTraces(s.store, store, calls, conversations, delivery)

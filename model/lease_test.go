@@ -21,57 +21,77 @@ func leases(t *testing.T, s *Store) {
 	ctx := within(t)
 	forgetLeases(t, s)
 	mark := func(ms int64) func(int64) int64 { return func(previous int64) int64 { return max(previous, ms) + 60 } }
-	expires := now.Add(30 * time.Second)
+	const hold, ended = time.Hour, -time.Second // a lease of less than no time has ended
+	live := func(what string, count int) {
+		t.Helper()
+		n, err := s.LiveNodes(ctx)
+		ok(t, err)
+		want(t, what, n, count)
+		list, err := s.Nodes(ctx)
+		ok(t, err)
+		for _, node := range list {
+			if node.Live() {
+				n--
+			}
+		}
+		want(t, what+" of the list", n, 0)
+	}
 
-	first, previous, err := s.AcquireLease(ctx, -1, "one", "a:1", now, expires, mark(1_000))
+	first, previous, err := s.AcquireLease(ctx, -1, "one", "a:1", now, hold, mark(1_000))
 	ok(t, err)
-	want(t, "first lease", first, Lease{0, "one", "a:1", 1_060, expires})
+	want(t, "first lease", first, Lease{0, "one", "a:1", 1_060})
 	want(t, "previous mark", previous, 0)
-	second, _, err := s.AcquireLease(ctx, -1, "two", "b:1", now, expires, mark(1_000))
+	second, _, err := s.AcquireLease(ctx, -1, "two", "b:1", now, hold, mark(1_000))
 	ok(t, err)
 	want(t, "second node", second.NodeID, 1)
-	_, _, err = s.AcquireLease(ctx, 0, "three", "c:1", expires, expires, mark(0)) // the last moment of the lease
-	wantCode(t, err, CodeUnavailable)
-	live, err := s.LiveNodes(ctx, expires)
+	year := Millis(365 * 24 * time.Hour.Milliseconds())
+	for _, clock := range []Millis{now, 0, now - year, now + year} { // the database's counts, not the node's
+		_, _, err = s.AcquireLease(ctx, 0, "three", "c:1", clock, hold, mark(0))
+		wantCode(t, err, CodeUnavailable)
+	}
+	live("live nodes", 2)
+	list, err := s.Nodes(ctx)
 	ok(t, err)
-	want(t, "live nodes", live, 2)
+	if left := list[0].Left; left > hold || left < hold-patience {
+		t.Errorf("a lease of %s has %s left", hold, left)
+	}
 
 	// Expired: taken over, by name or as the lowest; ids start above the mark even with a clock that is behind.
-	late := expires + 1
-	live, err = s.LiveNodes(ctx, late)
-	ok(t, err)
-	want(t, "live nodes later", live, 0)
+	ok(t, s.RenewLease(ctx, first, ended))
+	ok(t, s.RenewLease(ctx, second, ended))
+	live("live nodes later", 0)
 	for i, id := range []NodeID{0, -1} {
-		lease, previous, err := s.AcquireLease(ctx, id, fmt.Sprint("later", i), "d:1", late, late.Add(time.Second), mark(5))
+		lease, previous, err := s.AcquireLease(ctx, id, fmt.Sprint("later", i), "d:1", now, hold, mark(5))
 		ok(t, err)
 		want(t, "node", lease.NodeID, NodeID(i))
 		want(t, "previous mark", previous, 1_060)
 		want(t, "mark", lease.IDsUntil, 1_120)
 	}
-	if err := s.RenewLease(ctx, first); !errors.Is(err, ErrLeaseLost) {
+	if err := s.RenewLease(ctx, first, hold); !errors.Is(err, ErrLeaseLost) {
 		t.Errorf("renewing a lease that was taken over: %v", err)
 	}
 	ok(t, s.ReleaseLease(ctx, first)) // not its own any more: changes nothing
-	live, err = s.LiveNodes(ctx, late)
-	ok(t, err)
-	want(t, "live nodes after a stranger's release", live, 2)
+	live("live nodes after a stranger's release", 2)
 
 	// Renewed: lives longer, and the mark never goes back.
-	own := Lease{NodeID: 0, Holder: "later0", IDsUntil: 2_000, ExpiresAt: late.Add(time.Minute)}
-	ok(t, s.RenewLease(ctx, own))
+	before := number(t, s, "SELECT expires_at FROM nodes WHERE id = 0")
+	own := Lease{NodeID: 0, Holder: "later0", IDsUntil: 2_000}
+	ok(t, s.RenewLease(ctx, own, 2*hold))
 	own.IDsUntil = 3
-	ok(t, s.RenewLease(ctx, own))
+	ok(t, s.RenewLease(ctx, own, 2*hold))
 	want(t, "mark after renewals", number(t, s, "SELECT ids_until FROM nodes WHERE id = 0"), 2_000)
-	want(t, "expiry after renewals", number(t, s, "SELECT expires_at FROM nodes WHERE id = 0"), int64(own.ExpiresAt))
+	if after := number(t, s, "SELECT expires_at FROM nodes WHERE id = 0"); after < before+hold.Milliseconds() {
+		t.Errorf("renewed: from %d to %d", before, after)
+	}
 
 	// Released: free at once, the reservation stays.
 	ok(t, s.ReleaseLease(ctx, own))
-	lease, previous, err := s.AcquireLease(ctx, 0, "next", "e:1", late, expires, mark(0))
+	lease, previous, err := s.AcquireLease(ctx, 0, "next", "e:1", now, hold, mark(0))
 	ok(t, err)
 	want(t, "node", lease.NodeID, 0)
 	want(t, "previous mark", previous, 2_000)
 
-	if _, _, err = s.AcquireLease(ctx, MaxNodeID+1, "x", "f:1", late, expires, mark(0)); CodeOf(err) != CodeUnavailable {
+	if _, _, err = s.AcquireLease(ctx, MaxNodeID+1, "x", "f:1", now, hold, mark(0)); CodeOf(err) != CodeUnavailable {
 		t.Errorf("a node id that does not exist: %v", err)
 	}
 }
@@ -88,7 +108,7 @@ func racingLeases(t *testing.T, s *Store) {
 		group, ctx := errgroup.WithContext(within(t))
 		for i := range nodes {
 			group.Go(func() error {
-				lease, _, err := s.AcquireLease(ctx, want, fmt.Sprint("racer", want, i), "a:1", now, now.Add(time.Minute), func(p int64) int64 { return p + 1 })
+				lease, _, err := s.AcquireLease(ctx, want, fmt.Sprint("racer", want, i), "a:1", now, time.Minute, func(p int64) int64 { return p + 1 })
 				mu.Lock()
 				defer mu.Unlock()
 				switch {
@@ -120,7 +140,7 @@ func racingLeases(t *testing.T, s *Store) {
 // lostLease: a row that is gone is a lost lease.
 func lostLease(t *testing.T, s *Store) {
 	forgetLeases(t, s)
-	err := s.RenewLease(within(t), Lease{NodeID: 3, Holder: "nobody"})
+	err := s.RenewLease(within(t), Lease{NodeID: 3, Holder: "nobody"}, time.Minute)
 	if !errors.Is(err, ErrLeaseLost) {
 		t.Errorf("got %v, want ErrLeaseLost", err)
 	}

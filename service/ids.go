@@ -80,7 +80,7 @@ func (g *IDs) acquire(ctx context.Context) error {
 	base := max(now.UnixMilli()-idEpoch, g.last+1) // above what this process gave out, also when its lease's row is gone
 	g.mu.Unlock()
 	mark := func(previous int64) int64 { return max(base, previous+1) + idReserve.Milliseconds() }
-	lease, previous, err := g.store.AcquireLease(ctx, g.want, rand.Text(), g.address, model.MillisOf(now), model.MillisOf(now).Add(LeaseTTL), mark)
+	lease, previous, err := g.store.AcquireLease(ctx, g.want, rand.Text(), g.address, model.MillisOf(now), LeaseTTL, mark)
 	if err != nil {
 		return fmt.Errorf("lease a node id: %w", err)
 	}
@@ -140,8 +140,7 @@ func (g *IDs) Renew(ctx context.Context) error {
 	current := max(g.last, g.base+now.Sub(g.started).Milliseconds())
 	g.mu.Unlock()
 	lease.IDsUntil = max(lease.IDsUntil, current+idReserve.Milliseconds())
-	lease.ExpiresAt = model.MillisOf(now).Add(LeaseTTL)
-	err := g.store.RenewLease(ctx, lease)
+	err := g.store.RenewLease(ctx, lease, LeaseTTL)
 	if errors.Is(err, model.ErrLeaseLost) {
 		g.log.Warn("node lease was lost, taking another", "node", lease.NodeID)
 		return g.acquire(ctx)

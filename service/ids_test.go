@@ -24,6 +24,12 @@ func newIDs(t testing.TB, store *model.Store, clock *handClock) *IDs {
 	return ids
 }
 
+// lapse makes the lease end, which the database's clock decides.
+func lapse(t testing.TB, g *IDs) {
+	t.Helper()
+	must(t, g.store.RenewLease(t.Context(), g.lease, -time.Second))
+}
+
 // distinct fails when an id comes twice.
 type distinct map[int64]string
 
@@ -95,16 +101,13 @@ func TestIDsAfterARestart(t *testing.T) {
 		if i%2 == 0 {
 			must(t, g.Release(t.Context()))
 		} else {
-			clock.step(LeaseTTL + time.Second) // it died: the lease runs out
+			clock.step(LeaseTTL + time.Second) // it died, and its clock says nothing about its lease
+			_, err := NewIDs(t.Context(), store, 7, "test", clock.now, quiet)
+			wantError(t, err, model.CodeUnavailable)
+			lapse(t, g)
 		}
 		if i < 4 {
 			clock.step(-time.Hour)
-			// A clock so far behind sees the dead node's lease as held for an hour more.
-			if i%2 == 1 {
-				_, err := NewIDs(t.Context(), store, 7, "test", clock.now, quiet)
-				wantError(t, err, model.CodeUnavailable)
-				clock.step(time.Hour)
-			}
 		}
 	}
 }
@@ -189,6 +192,30 @@ func TestIDsRunOut(t *testing.T) {
 	}
 }
 
+// TestLeasesOfClocksApart: nodes whose clocks are hours apart see each other live, and none takes another's node id.
+func TestLeasesOfClocksApart(t *testing.T) {
+	t.Parallel()
+	onBothBackends(t, func(t *testing.T, store *model.Store) {
+		before, err := store.LiveNodes(t.Context())
+		must(t, err)
+		var nodes []*IDs
+		for _, step := range []time.Duration{0, -2 * time.Hour, 2 * time.Hour, -365 * 24 * time.Hour} {
+			clock := newHandClock()
+			clock.step(step)
+			nodes = append(nodes, newIDs(t, store, clock))
+		}
+		for range 2 {
+			for i, g := range nodes {
+				equal(t, fmt.Sprintf("node %d", i), g.Node(), nodes[0].Node()+model.NodeID(i))
+				must(t, g.Renew(t.Context()))
+			}
+			live, err := store.LiveNodes(t.Context())
+			must(t, err)
+			equal(t, "live nodes", live-before, len(nodes))
+		}
+	})
+}
+
 // TestIDsAfterALostLease: a node that was frozen takes another node id; one whose row
 // is gone (a database restored) may get its own again. Neither repeats an id.
 func TestIDsAfterALostLease(t *testing.T) {
@@ -208,6 +235,7 @@ func TestIDsAfterALostLease(t *testing.T) {
 				frozen.store = fresh
 			} else {
 				clock.step(LeaseTTL + time.Second)
+				lapse(t, frozen)
 				other := newIDs(t, store, clock)
 				equal(t, "who took the id over", other.Node(), frozen.Node())
 				ids, err = other.Take(t.Context(), 5_000)
@@ -237,8 +265,10 @@ func TestIDsAfterARestore(t *testing.T) {
 	var last int64
 	take := func(from *model.Store) {
 		t.Helper()
-		id, err := newIDs(t, from, clock).Next()
+		g := newIDs(t, from, clock)
+		id, err := g.Next()
 		must(t, err)
+		lapse(t, g) // it was killed, long ago
 		if id <= last {
 			t.Fatalf("id %d after %d", id, last)
 		}
@@ -248,7 +278,7 @@ func TestIDsAfterARestore(t *testing.T) {
 	file := sqliteFile(t)
 	must(t, store.BackupTo(t.Context(), file))
 	for range 10 {
-		clock.step(LeaseTTL + time.Millisecond) // it was killed
+		clock.step(LeaseTTL + time.Millisecond)
 		take(store)
 	}
 	old := openStore(t, model.Options{SQLitePath: file})

@@ -56,7 +56,6 @@ type NodeCalls struct {
 	node    func() model.NodeID
 	prefix  string
 	process string // this process, not only its node id
-	clock   func() time.Time
 	log     *slog.Logger
 
 	pubsub *redis.PubSub
@@ -97,10 +96,10 @@ type nodeReply struct {
 }
 
 // NewNodeCalls makes the calls of one process of an installation. client may be nil. Stop it.
-func NewNodeCalls(store *model.Store, client redis.UniversalClient, installation, process string, node func() model.NodeID, clock func() time.Time, log *slog.Logger) *NodeCalls {
+func NewNodeCalls(store *model.Store, client redis.UniversalClient, installation, process string, node func() model.NodeID, log *slog.Logger) *NodeCalls {
 	ctx, cancel := context.WithCancel(context.Background())
 	c := &NodeCalls{
-		store: store, client: client, node: node, prefix: "ackbox:" + installation + ":calls:", process: process, clock: clock, log: log,
+		store: store, client: client, node: node, prefix: "ackbox:" + installation + ":calls:", process: process, log: log,
 		ctx: ctx, cancel: cancel, busy: make(chan struct{}, maxNodeCalls), search: make(chan struct{}, maxSearches), handlers: map[string]NodeHandler{}, asks: map[string]*nodeAsk{},
 	}
 	if client != nil {
@@ -217,10 +216,9 @@ func (c *NodeCalls) live(ctx context.Context) []model.NodeID {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err == nil {
-		now := model.MillisOf(c.clock())
 		c.others = c.others[:0]
 		for _, n := range list {
-			if n.ExpiresAt >= now && n.ID != c.node() {
+			if n.Live() && n.ID != c.node() {
 				c.others = append(c.others, n.ID)
 			}
 		}

@@ -22,7 +22,7 @@ func callable(t *testing.T, store *model.Store, client redis.UniversalClient) *N
 	ids, err := NewIDs(t.Context(), store, -1, "test", time.Now, quiet)
 	must(t, err)
 	t.Cleanup(func() { must(t, ids.Release(context.Background())) })
-	c := NewNodeCalls(store, client, "here", fmt.Sprint("process-", ids.Node()), ids.Node, time.Now, quiet)
+	c := NewNodeCalls(store, client, "here", fmt.Sprint("process-", ids.Node()), ids.Node, quiet)
 	t.Cleanup(c.Stop)
 	c.Handle("double", func(_ context.Context, payload json.RawMessage) (any, error) {
 		var n int

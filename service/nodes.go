@@ -165,9 +165,8 @@ func (n *Nodes) List(ctx context.Context) (list []NodeView, missing []model.Node
 	if err != nil {
 		return nil, nil, err
 	}
-	now := model.MillisOf(n.Clock())
 	for _, row := range rows {
-		if row.ExpiresAt < now.Add(-deadNodes) {
+		if row.Left < -deadNodes {
 			continue
 		}
 		view := NodeView{NodeRow: row, State: NodeDown, Self: row.ID == n.Calls.Node()}

@@ -350,7 +350,7 @@ func (t *Traces) absent(ctx context.Context, m *model.Message, have, silent []mo
 		if here && n.StartedAt > m.CreatedAt { // it was another process
 			here = !slices.Contains(silent, n.ID)
 		}
-		if !here && (slices.Contains(silent, n.ID) || n.ExpiresAt >= m.CreatedAt && n.ExpiresAt < model.MillisOf(t.delivery.clock())) {
+		if !here && (slices.Contains(silent, n.ID) || n.ExpiresAt >= m.CreatedAt && !n.Live()) {
 			list = append(list, n.ID)
 		}
 	}

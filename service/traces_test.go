@@ -29,7 +29,7 @@ func newTraced(t *testing.T, options DeliveryOptions) *traced {
 	n := newNode(t, sqliteStore(t), options, clock.now)
 	i := &inbox{node: n, t: t, clock: clock}
 	i.audience, i.writes, i.reads = n.pair(t)
-	calls := NewNodeCalls(n.store, nil, "here", "process", n.ids.Node, clock.now, quiet)
+	calls := NewNodeCalls(n.store, nil, "here", "process", n.ids.Node, quiet)
 	t.Cleanup(calls.Stop)
 	return &traced{i, NewTraces(n.store, store, calls, n.conversations, n.delivery)}
 }
