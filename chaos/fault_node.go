@@ -59,7 +59,7 @@ func stepClock(ctx context.Context, s *Strike) error {
 	if err := node.StepClock(ctx, step); err != nil {
 		return err
 	}
-	err := wait(ctx, s.long(5*time.Second, 2*time.Second))
+	err := wait(ctx, s.long(35*time.Second, 2*time.Second)) // long: a lease of before the step would have ended
 	return errors.Join(err, node.StepClock(context.WithoutCancel(ctx), 0), s.AwaitReady(ctx))
 }
 

@@ -60,10 +60,10 @@ func (d *Deployment) Tables(ctx context.Context, people []client.UserID) (verify
 	for _, id := range people { // who never got anything has no row
 		t.Mailboxes[id] = verify.Mailbox{Floor: 1}
 	}
-	r.each("SELECT user_id, head FROM $mailbox_heads WHERE user_id IN "+in, func(scan func(...any)) {
+	r.each("SELECT user_id, head, floor FROM $mailbox_heads WHERE user_id IN "+in, func(scan func(...any)) {
 		var id client.UserID
-		box := verify.Mailbox{Floor: 1}
-		scan((*string)(&id), &box.Head)
+		var box verify.Mailbox
+		scan((*string)(&id), &box.Head, &box.Floor) // a floor of 0 is one that never rose
 		t.Mailboxes[id] = box
 	})
 	r.each("SELECT user_id, seq, message_id FROM $mailboxes WHERE user_id IN "+in+" ORDER BY user_id, seq", func(scan func(...any)) {

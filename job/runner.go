@@ -42,6 +42,10 @@ type Runner struct {
 	jobs    map[string]*scheduled
 	stopped bool
 	asked   sync.WaitGroup // runs that Soon has begun
+
+	wall    func() time.Time // the wall clock, which somebody may step
+	unwatch chan struct{}    // closed at Stop
+	watched sync.WaitGroup
 }
 
 // scheduled is a job that runs once at a time.
@@ -78,7 +82,7 @@ const maxJobError = 500
 func NewRunner(log *slog.Logger, registry prometheus.Registerer) *Runner {
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &Runner{
-		jobs: map[string]*scheduled{},
+		jobs: map[string]*scheduled{}, wall: time.Now, unwatch: make(chan struct{}),
 		ctx:  ctx, cancel: cancel, log: log,
 		runs:  prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "ackbox", Name: "job_runs_total", Help: "Runs of jobs, by outcome: ok, error, panic or skipped."}, []string{"job", "outcome"}),
 		took:  prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: "ackbox", Name: "job_seconds", Help: "Time of a run.", Buckets: prometheus.ExponentialBuckets(0.0005, 4, 10)}, []string{"job"}),
@@ -190,10 +194,41 @@ func (r *Runner) RunNow(name string) bool {
 }
 
 // Start begins to tick.
-func (r *Runner) Start() { r.cron.Start() }
+func (r *Runner) Start() {
+	r.cron.Start()
+	r.watched.Go(r.watch)
+}
+
+// clockStep is by how much the wall clock must leave the monotonic one within a second to count as stepped; what NTP slews
+// is a five-hundredth of it.
+const clockStep = 250 * time.Millisecond
+
+// watch begins the ticks anew when the wall clock has been stepped: robfig/cron waits for times of day, so after a step back
+// by an hour no job would run for an hour.
+func (r *Runner) watch() {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	day, at := r.wall().Round(0), time.Now() // Round(0) drops the monotonic reading
+	for {
+		select {
+		case <-r.unwatch:
+			return
+		case <-tick.C:
+		}
+		step := r.wall().Round(0).Sub(day) - time.Since(at)
+		day, at = r.wall().Round(0), time.Now()
+		if step.Abs() > clockStep {
+			r.log.Warn("the clock was stepped", "by", step.Round(time.Millisecond))
+			r.cron.Stop() // the ticks, not what runs
+			r.cron.Start()
+		}
+	}
+}
 
 // Stop ends the ticks, cancels what runs and waits for it.
 func (r *Runner) Stop() {
+	close(r.unwatch)
+	r.watched.Wait()
 	stopped := r.cron.Stop()
 	r.cancel()
 	r.mu.Lock()

@@ -14,6 +14,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
+	"github.com/robfig/cron/v3"
 )
 
 // The tests run in bubbles with a fake clock: a second passes when nothing else can
@@ -120,6 +121,40 @@ func TestPanickingJob(t *testing.T) {
 				t.Errorf("the log does not say %q: %s", want, said)
 			}
 		}
+	})
+}
+
+// daily is a schedule as robfig/cron sees it after the clock was stepped: the times that it noted are of the day before.
+type daily struct{ step *atomic.Int64 }
+
+func (d daily) Next(now time.Time) time.Time {
+	if step := time.Duration(d.step.Load()); step < 0 {
+		return now.Add(time.Second)
+	}
+	return now.Add(time.Second + time.Hour) // what was a second ahead is an hour more, soon
+}
+
+// TestSteppedClock: a clock that is set back does not stop the jobs; one that goes as it should, or is slewed, changes nothing.
+func TestSteppedClock(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, said := newRunner(t)
+		var step, runs atomic.Int64
+		r.wall = func() time.Time { return time.Now().Add(time.Duration(step.Load())) }
+		r.cron.Schedule(daily{&step}, cron.FuncJob(func() { runs.Add(1) }))
+		r.Start()
+		for range 100 {
+			step.Add(int64(clockStep / 2)) // faster than any NTP
+			pass(time.Second)
+		}
+		equal(t, "runs before", runs.Load(), 0)
+		equal(t, "what was said", said.String(), "")
+		step.Store(-int64(time.Hour))
+		pass(5*time.Second + time.Millisecond)
+		if n := runs.Load(); n < 3 {
+			t.Errorf("%d runs in 5 s after the step", n)
+		}
+		equal(t, "said", strings.Count(said.String(), "the clock was stepped"), 1)
+		r.Stop()
 	})
 }
 

@@ -11,15 +11,20 @@ const redisRest = time.Second
 
 // rest is the time in which nobody asks what has failed. When it is over one caller asks; the
 // others go on without an answer until that one has had it. The zero value asks.
-type rest struct{ until atomic.Int64 } // Unix ns; 0: it works
+type rest struct{ until atomic.Int64 } // by monotonic, which no step of the clock changes; 0: it works
+
+var beginning = time.Now()
+
+// monotonic is ns of this process.
+func monotonic() int64 { return int64(time.Since(beginning)) }
 
 // ask says whether this caller may.
 func (r *rest) ask() bool {
-	until, now := r.until.Load(), time.Now()
+	until, now := r.until.Load(), monotonic()
 	if until == 0 {
 		return true
 	}
-	return now.UnixNano() >= until && r.until.CompareAndSwap(until, now.Add(redisRest).UnixNano())
+	return now >= until && r.until.CompareAndSwap(until, now+int64(redisRest))
 }
 
 // answered takes the outcome of asking.
@@ -28,5 +33,5 @@ func (r *rest) answered(ok bool) {
 		r.until.Store(0)
 		return
 	}
-	r.until.Store(time.Now().Add(redisRest).UnixNano())
+	r.until.Store(monotonic() + int64(redisRest))
 }
