@@ -83,7 +83,7 @@ func NewRunner(log *slog.Logger, registry prometheus.Registerer) *Runner {
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &Runner{
 		jobs: map[string]*scheduled{}, wall: time.Now, unwatch: make(chan struct{}),
-		ctx:  ctx, cancel: cancel, log: log,
+		ctx: ctx, cancel: cancel, log: log,
 		runs:  prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "ackbox", Name: "job_runs_total", Help: "Runs of jobs, by outcome: ok, error, panic or skipped."}, []string{"job", "outcome"}),
 		took:  prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: "ackbox", Name: "job_seconds", Help: "Time of a run.", Buckets: prometheus.ExponentialBuckets(0.0005, 4, 10)}, []string{"job"}),
 		every: prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "ackbox", Name: "job_interval_seconds", Help: "How often a job is to run."}, []string{"job"}),
