@@ -12,6 +12,7 @@ func databaseFaults() []Fault {
 	return []Fault{
 		{Name: "kill-mariadb", Help: "kill -9 of MariaDB (binary log synced at every commit)", Shape: Shape{Nodes: 2}, Strike: killMariaDB},
 		{Name: "kill-mariadb-unsafe", Help: "kill -9 of MariaDB without a binary log: positions may be lost", Shape: Shape{Nodes: 2, Unsafe: true}, Strike: killMariaDB},
+		{Name: "mariadb-down", Help: "MariaDB killed and away for 75 s, longer than nodes have ids in reserve (short: 5 s)", Shape: Shape{Nodes: 2}, Strike: mariaDBDown},
 		{Name: "cut-commit", Help: "connections cut exactly in COMMIT, before it arrives or before its answer does", Shape: Shape{Nodes: 2, DatabaseProxies: true}, Strike: cutCommit},
 		{Name: "db-readonly", Help: "MariaDB set read-only", Shape: Shape{Nodes: 2}, Strike: readOnly},
 		{Name: "pool-exhausted", Help: "MariaDB has two connections left for all nodes", Shape: Shape{Nodes: 2}, Strike: exhaust},
@@ -28,6 +29,15 @@ func killMariaDB(ctx context.Context, s *Strike) error {
 		return err
 	}
 	return s.AwaitReady(ctx)
+}
+
+func mariaDBDown(ctx context.Context, s *Strike) error {
+	s.Begin(nil, "kill -9 of MariaDB, which stays away")
+	if err := s.MariaDB.Kill(); err != nil {
+		return err
+	}
+	err := wait(ctx, s.long(75*time.Second, 5*time.Second))
+	return errors.Join(err, s.MariaDB.Start(context.WithoutCancel(ctx)), s.AwaitReady(ctx))
 }
 
 // cutCommit cuts up to 8 commits of one node, half of the times before and half after the database has got them.

@@ -29,6 +29,9 @@ func killNode(ctx context.Context, s *Strike) error {
 // idleCap is the idle_write_transaction_timeout that the product sets.
 const idleCap = 10 * time.Second
 
+// leaseEnd is longer than a node's lease (30 s) and what Redis knows of it (45 s) hold.
+const leaseEnd = 50 * time.Second
+
 // freezeNode stops a node that has written and wants to commit: its locks stay until the database ends the transaction.
 func freezeNode(ctx context.Context, s *Strike) (err error) {
 	node, i := s.node()
@@ -45,7 +48,11 @@ func freezeNode(ctx context.Context, s *Strike) (err error) {
 	if err := node.Freeze(); err != nil {
 		return err
 	}
-	err = wait(ctx, idleCap+2*time.Second)
+	asleep := idleCap + 2*time.Second
+	if !s.Short && s.Rand.IntN(2) == 0 {
+		asleep = leaseEnd // it wakes up to find its node id taken, its presence gone and its clients elsewhere
+	}
+	err = wait(ctx, asleep)
 	return errors.Join(err, node.Thaw(), func() error { release(); return node.AwaitReady(ctx) }())
 }
 
