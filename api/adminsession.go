@@ -41,10 +41,10 @@ func (a *API) registerAdminSession(huma.API) {
 	}, action{Name: "session.login", Target: "user"}, func(ctx context.Context, in *loginInput) (*adminSessionOutput, error) {
 		note := noteOf(ctx)
 		note.entry.Actor = strings.ToLower(in.Body.Username)
-		if err := a.takePublic(ctx, service.LimitLoginAddress, service.LimitLogin, in.Body.Username); err != nil {
+		if err := a.takeLogin(ctx, in.Body.Username); err != nil {
 			return nil, err
 		}
-		session, err := a.deps.Auth.AdminLogin(ctx, in.Body.Username, in.Body.Password)
+		session, err := a.deps.Auth.AdminLogin(ctx, in.Body.Username, in.Body.Password, networkFrom(ctx))
 		if err != nil {
 			return nil, err
 		}

@@ -148,16 +148,16 @@ func (a *API) registerAuth(h huma.API) {
 		if err := a.takePublic(ctx, service.LimitRegisterAddress, service.LimitRegister, in.Body.Username); err != nil {
 			return nil, err
 		}
-		return grantOf(a.deps.Auth.Register(ctx, service.Registration{Username: in.Body.Username, Password: in.Body.Password, DisplayName: in.Body.DisplayName}))
+		return grantOf(a.deps.Auth.Register(ctx, service.Registration{Username: in.Body.Username, Password: in.Body.Password, DisplayName: in.Body.DisplayName, From: networkFrom(ctx)}))
 	})
 	route(h, huma.Operation{
 		OperationID: "login", Method: http.MethodPost, Path: "/v1/auth/login", Tags: []string{"auth"}, Security: public, Middlewares: addressed,
 		Summary: "Log in",
 	}, func(ctx context.Context, in *loginInput) (*grantOutput, error) {
-		if err := a.takePublic(ctx, service.LimitLoginAddress, service.LimitLogin, in.Body.Username); err != nil {
+		if err := a.takeLogin(ctx, in.Body.Username); err != nil {
 			return nil, err
 		}
-		return grantOf(a.deps.Auth.Login(ctx, in.Body.Username, in.Body.Password))
+		return grantOf(a.deps.Auth.Login(ctx, in.Body.Username, in.Body.Password, networkFrom(ctx)))
 	})
 	route(h, huma.Operation{
 		OperationID: "refresh", Method: http.MethodPost, Path: "/v1/auth/refresh", Tags: []string{"auth"}, Security: public, Middlewares: addressed,

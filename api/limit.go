@@ -8,7 +8,6 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humagin"
 
-	"ackbox/model"
 	"ackbox/service"
 )
 
@@ -47,20 +46,45 @@ func (a *API) addressed(ctx huma.Context, next func(huma.Context)) {
 	next(huma.WithValue(ctx, addressKey{}, humagin.Unwrap(ctx).ClientIP()))
 }
 
+// networkFrom is from which network a public call comes.
+func networkFrom(ctx context.Context) string {
+	ip, known := ctx.Value(addressKey{}).(string)
+	if !known {
+		panic("api: a call that is not addressed asked for its address")
+	}
+	return network(ip)
+}
+
 // takePublic takes what a public call costs: first of its address, so that an address that
 // has had its share takes nothing of an account's. The account is what the caller says, and is
 // counted alike whether it exists or not.
 func (a *API) takePublic(ctx context.Context, byAddress, byAccount service.Limit, account string) error {
-	ip, known := ctx.Value(addressKey{}).(string)
-	if !known {
-		return model.NewError(model.CodeInternal, "a public call without its address")
-	}
-	asks := []service.Ask{{Limit: byAddress, Key: network(ip)}}
+	asks := []service.Ask{{Limit: byAddress, Key: networkFrom(ctx)}}
 	if byAccount != "" {
-		asks = append(asks, service.Ask{Limit: byAccount, Key: service.HashedKey(strings.ToLower(account))})
+		asks = append(asks, service.Ask{Limit: byAccount, Key: accountKey(account)})
 	}
 	return a.deps.Limits.Take(ctx, asks...)
 }
+
+// takeLogin takes what a login costs: of its address, then of the account. Guesses from a network from which the account
+// has logged in lately count apart for each such network, so that nobody elsewhere keeps its owner out by guessing wrong.
+func (a *API) takeLogin(ctx context.Context, username string) error {
+	from := networkFrom(ctx)
+	if err := a.deps.Limits.Take(ctx, service.Ask{Limit: service.LimitLoginAddress, Key: from}); err != nil || a.deps.Limits == nil {
+		return err
+	}
+	known, err := a.deps.Auth.LoggedInFrom(ctx, username, from)
+	if err != nil {
+		return err
+	}
+	key := accountKey(username)
+	if known {
+		key += "." + from // which no accountKey has in it
+	}
+	return a.deps.Limits.Take(ctx, service.Ask{Limit: service.LimitLogin, Key: key})
+}
+
+func accountKey(username string) string { return service.HashedKey(strings.ToLower(username)) }
 
 // network is the key of what counts as one address: an IPv4 address or an IPv6 /64, which
 // is what one customer gets.

@@ -23,10 +23,12 @@ func TestAbuseGuessing(t *testing.T) {
 	direct := embedded.start(t, settings...)
 	bob, carol := behind.user(t), behind.user(t)
 	behind.guess(t, bob, carol, "203.0.113")
+	behind.lockOut(t, behind.user(t), "192.0.2")
 	direct.guessDirectly(t)
 	redis.Kill()
 	dave, erin := behind.user(t), behind.user(t)
 	behind.guess(t, dave, erin, "198.51.100")
+	behind.lockOut(t, behind.user(t), "100.64.0")
 	direct2 := embedded.start(t, settings...) // comes up without Redis, with fresh buckets
 	direct2.guessDirectly(t)
 }
@@ -115,6 +117,42 @@ func (s *system) guess(t *testing.T, victim, other *actor, network string) {
 	until429(t, "refresh tokens", http.StatusUnauthorized, func(i int) client.Answer {
 		return s.post(t, "/v1/auth/refresh", network+".250", map[string]string{"refresh_token": fmt.Sprintf("guess-%d", i)})
 	})
+}
+
+// lockOut guesses at an account from everywhere, so that its owner shall not log in any more: who has logged in from a
+// network before can, there, and the guesses at one account stay few, also for those who are in its owner's networks.
+func (s *system) lockOut(t *testing.T, victim *actor, network string) {
+	t.Helper()
+	attempt := func(path, address, password string) client.Answer {
+		return s.post(t, path, address, map[string]string{"username": victim.User.Username, "password": password})
+	}
+	login := func(address, password string) client.Answer { return attempt("/v1/auth/login", address, password) }
+	home, phone := network+".1", "2001:db8:"+network[:3]+"::1"
+	for _, address := range []string{home, phone} {
+		if answer := login(address, password); answer.Status != http.StatusOK {
+			t.Fatalf("the first login: got %d", answer.Status)
+		}
+	}
+	until429(t, "guesses from everywhere", http.StatusUnauthorized, func(i int) client.Answer {
+		return login(fmt.Sprintf("%s.%d", network, 10+i), "wrong guess")
+	})
+	limited(t, login(network+".2", password)) // a right one from anywhere else is one more guess
+	limited(t, login("2001:db8:"+network[:3]+":1::1", password))
+	limited(t, attempt("/v1/admin/session", network+".3", password))
+	for _, address := range []string{home, phone + ":7"} { // any address of the phone's /64
+		if answer := login(address, password); answer.Status != http.StatusOK {
+			t.Errorf("the owner is kept out at %s: %d %.200s", address, answer.Status, answer.Body)
+		}
+	}
+	if n := until429(t, "guesses from the owner's home", http.StatusUnauthorized, func(int) client.Answer { return login(home, "wrong guess") }); n > 3 {
+		t.Errorf("%d guesses are let through in the owner's home: it is the limit of its address that stops them, not the account's", n)
+	}
+	limited(t, login(home, password))
+	limited(t, attempt("/v1/admin/session", home, password))
+	limited(t, login(home+", "+network+".4", password)) // home is only what the caller says
+	if answer := login(phone, "wrong guess"); answer.Status != http.StatusUnauthorized {
+		t.Errorf("another network of the owner's: got %d", answer.Status)
+	}
 }
 
 // guessDirectly guesses without a proxy: an address of one's own making is not believed.

@@ -19,8 +19,8 @@ type AdminSession struct {
 }
 
 // AdminLogin checks a password like Login. An account that is no admin is CodeForbidden.
-func (a *Auth) AdminLogin(ctx context.Context, username, password string) (*AdminSession, error) {
-	proof, err := a.checkLogin(ctx, username, password)
+func (a *Auth) AdminLogin(ctx context.Context, username, password, from string) (*AdminSession, error) {
+	proof, err := a.checkLogin(ctx, username, password, from)
 	if err != nil {
 		return nil, err
 	}

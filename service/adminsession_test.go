@@ -13,13 +13,13 @@ func TestAdminSession(t *testing.T) {
 	onBothStores(t, func(t *testing.T, a *accounts) {
 		ok(t, a.users.EnsureAdmin(t.Context(), "root", password))
 		a.register("ada")
-		_, err := a.auth.AdminLogin(t.Context(), "ada", password)
+		_, err := a.auth.AdminLogin(t.Context(), "ada", password, "")
 		wantCode(t, err, model.CodeForbidden)
-		_, err = a.auth.AdminLogin(t.Context(), "root", "wrong")
+		_, err = a.auth.AdminLogin(t.Context(), "root", "wrong", "")
 		wantCode(t, err, model.CodeInvalidCredentials)
 		begin := func() (service.Claims, *service.AdminSession) {
 			t.Helper()
-			s, err := a.auth.AdminLogin(t.Context(), "Root", password)
+			s, err := a.auth.AdminLogin(t.Context(), "Root", password, "")
 			ok(t, err)
 			c, err := a.auth.VerifyAccess(s.Token)
 			ok(t, err)
@@ -68,7 +68,7 @@ func TestAdminSession(t *testing.T) {
 		ok(t, a.store.SetBanned(t.Context(), c.UserID, 1))
 		_, err = a.auth.RenewAdmin(t.Context(), late(c))
 		wantCode(t, err, model.CodeBanned)
-		_, err = a.auth.AdminLogin(t.Context(), "root", password)
+		_, err = a.auth.AdminLogin(t.Context(), "root", password, "")
 		wantCode(t, err, model.CodeBanned)
 	})
 }

@@ -11,9 +11,9 @@ import (
 
 // Create makes an account without logging it in. Errors: CodeValidation, CodeUsernameTaken.
 func (s *Users) Create(ctx context.Context, r Registration, role model.Role) (*model.User, error) {
-	user, hash, err := s.auth.newAccount(ctx, r, role)
+	user, credential, err := s.auth.newAccount(ctx, r, role)
 	if err == nil {
-		err = s.store.Tx(ctx, func(tx *model.Store) error { return storeAccount(ctx, tx, user, hash) })
+		err = s.store.Tx(ctx, func(tx *model.Store) error { return storeAccount(ctx, tx, user, credential) })
 	}
 	if err != nil {
 		return nil, fmt.Errorf("create account: %w", err)

@@ -64,7 +64,7 @@ func TestLoginsThatRaceAPassword(t *testing.T) {
 				return err
 			default:
 			}
-			g, err := a.auth.Login(t.Context(), "bob", password)
+			g, err := a.auth.Login(t.Context(), "bob", password, "")
 			if err == nil {
 				grants <- g
 			}
@@ -79,7 +79,7 @@ func TestLoginsThatRaceAPassword(t *testing.T) {
 			_, err := a.auth.Refresh(t.Context(), g.RefreshToken)
 			wantCode(t, err, model.CodeTokenRevoked)
 		}
-		_, err := a.auth.Login(t.Context(), "bob", "another password")
+		_, err := a.auth.Login(t.Context(), "bob", "another password", "")
 		ok(t, err)
 	})
 }

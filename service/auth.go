@@ -99,11 +99,12 @@ type Registration struct {
 	Username    string // 3 to 32 of a-z A-Z 0-9 . _ -; folded to lower case
 	Password    string // 10 to 128 characters
 	DisplayName string // 1 to 64 characters
+	From        string // the network of who asks, as for Login
 }
 
 // Register makes an account and logs it in. Errors: CodeValidation, CodeUsernameTaken.
 func (a *Auth) Register(ctx context.Context, r Registration) (*Grant, error) {
-	user, hash, err := a.newAccount(ctx, r, model.RoleUser)
+	user, credential, err := a.newAccount(ctx, r, model.RoleUser)
 	if err != nil {
 		return nil, err
 	}
@@ -113,7 +114,7 @@ func (a *Auth) Register(ctx context.Context, r Registration) (*Grant, error) {
 	}
 	refresh, row := a.newRefresh(family)
 	err = a.store.Tx(ctx, func(tx *model.Store) error {
-		if err := storeAccount(ctx, tx, user, hash); err != nil {
+		if err := storeAccount(ctx, tx, user, credential); err != nil {
 			return err
 		}
 		return storeLogin(ctx, tx, family, row)
@@ -125,36 +126,37 @@ func (a *Auth) Register(ctx context.Context, r Registration) (*Grant, error) {
 }
 
 // newAccount checks a registration and hashes its password; nothing is stored yet.
-func (a *Auth) newAccount(ctx context.Context, r Registration, role model.Role) (*model.User, string, error) {
+func (a *Auth) newAccount(ctx context.Context, r Registration, role model.Role) (*model.User, *model.Credential, error) {
 	name := foldUsername(r.Username)
 	if r.DisplayName == "" {
 		r.DisplayName = name
 	}
 	if err := joinInvalid(checkUsername(name), checkPassword("body.password", r.Password), checkDisplayName(r.DisplayName)); err != nil {
-		return nil, "", err
+		return nil, nil, err
 	}
 	switch _, err := a.store.UserByUsername(ctx, name); {
 	case err == nil: // the unique key has the last word; this saves the hash
-		return nil, "", model.NewError(model.CodeUsernameTaken, "the username %q is taken", name)
+		return nil, nil, model.NewError(model.CodeUsernameTaken, "the username %q is taken", name)
 	case model.CodeOf(err) != model.CodeNotFound:
-		return nil, "", err
+		return nil, nil, err
 	}
 	hash, err := a.passwords.hash(ctx, r.Password)
 	if err != nil {
-		return nil, "", err
+		return nil, nil, err
 	}
 	id, err := a.ids.Next()
 	if err != nil {
-		return nil, "", fmt.Errorf("user id: %w", err)
+		return nil, nil, fmt.Errorf("user id: %w", err)
 	}
-	return &model.User{ID: model.UserID(id), Username: name, DisplayName: r.DisplayName, Role: role, CreatedAt: model.MillisOf(a.now())}, hash, nil
+	user := &model.User{ID: model.UserID(id), Username: name, DisplayName: r.DisplayName, Role: role, CreatedAt: model.MillisOf(a.now())}
+	return user, &model.Credential{UserID: user.ID, Hash: hash, UpdatedAt: user.CreatedAt, Networks: a.withNetwork("", user.ID, r.From)}, nil
 }
 
-func storeAccount(ctx context.Context, tx *model.Store, user *model.User, hash string) error {
+func storeAccount(ctx context.Context, tx *model.Store, user *model.User, credential *model.Credential) error {
 	if err := tx.CreateUser(ctx, user); err != nil {
 		return err
 	}
-	return tx.CreateCredential(ctx, &model.Credential{UserID: user.ID, Hash: hash, UpdatedAt: user.CreatedAt})
+	return tx.CreateCredential(ctx, credential)
 }
 
 func storeLogin(ctx context.Context, tx *model.Store, family *model.TokenFamily, refresh *model.RefreshToken) error {

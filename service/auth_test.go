@@ -218,15 +218,15 @@ func race(n int, f func() error) []error {
 func TestLogin(t *testing.T) {
 	onBothStores(t, func(t *testing.T, a *accounts) {
 		ada := a.register("ada")
-		g, err := a.auth.Login(t.Context(), "ADA", password)
+		g, err := a.auth.Login(t.Context(), "ADA", password, "")
 		ok(t, err)
 		if g.User.ID != ada.User.ID || a.claims(g).FamilyID == a.claims(ada).FamilyID {
 			t.Errorf("got %+v in family %s", g.User, a.claims(g).FamilyID)
 		}
-		_, wrong := a.auth.Login(t.Context(), "ada", password+"!")
+		_, wrong := a.auth.Login(t.Context(), "ada", password+"!", "")
 		wantCode(t, wrong, model.CodeInvalidCredentials)
 		for _, nobody := range []string{"nobody", "", "ä", "x' or 1=1", strings.Repeat("a", 1000)} {
-			_, err := a.auth.Login(t.Context(), nobody, password)
+			_, err := a.auth.Login(t.Context(), nobody, password, "")
 			if fmt.Sprint(err) != fmt.Sprint(wrong) {
 				t.Errorf("%q: got %v, want %v", nobody, err, wrong)
 			}
@@ -247,7 +247,7 @@ func TestLoginDoesTheSameWork(t *testing.T) {
 	filled := func(name string) uint64 {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		_, err := a.auth.Login(t.Context(), name, "a wrong password")
+		_, err := a.auth.Login(t.Context(), name, "a wrong password", "")
 		wantCode(t, err, model.CodeInvalidCredentials)
 		runtime.ReadMemStats(&after)
 		return after.TotalAlloc - before.TotalAlloc
@@ -269,23 +269,23 @@ func TestLoginRenewsHashes(t *testing.T) {
 			return c.Hash
 		}
 		old := hash()
-		_, err := a.auth.Login(t.Context(), "ada", password)
+		_, err := a.auth.Login(t.Context(), "ada", password, "")
 		ok(t, err)
 		if hash() != old {
 			t.Error("a hash of the same cost was made again")
 		}
 		later := newAccountsHashing(t, a.store, a.redis, a.ids, a.ahead, 2*cheapPasswords)
-		_, err = later.auth.Login(t.Context(), "ada", password+"!")
+		_, err = later.auth.Login(t.Context(), "ada", password+"!", "")
 		wantCode(t, err, model.CodeInvalidCredentials)
 		if hash() != old {
 			t.Error("a wrong password renewed the hash")
 		}
-		_, err = later.auth.Login(t.Context(), "ada", password)
+		_, err = later.auth.Login(t.Context(), "ada", password, "")
 		ok(t, err)
 		if renewed := hash(); renewed == old || !strings.Contains(renewed, "$m=128,t=2,p=1$") {
 			t.Errorf("the hash is %s, was %s", renewed, old)
 		}
-		_, err = later.auth.Login(t.Context(), "ada", password)
+		_, err = later.auth.Login(t.Context(), "ada", password, "")
 		ok(t, err)
 	})
 }
@@ -319,7 +319,7 @@ func TestRefreshRotates(t *testing.T) {
 
 		_, err = a.auth.Refresh(t.Context(), "nothing")
 		wantCode(t, err, model.CodeUnauthenticated)
-		_, err = a.auth.Login(t.Context(), "ada", password)
+		_, err = a.auth.Login(t.Context(), "ada", password, "")
 		ok(t, err)
 	})
 }
@@ -339,7 +339,7 @@ func TestRefreshExpires(t *testing.T) {
 func TestRacingRefreshesEndTheFamily(t *testing.T) {
 	onBothStores(t, func(t *testing.T, a *accounts) {
 		for range 5 {
-			g, err := a.auth.Login(t.Context(), a.register(fmt.Sprintf("ada%d", a.ids.n.Load())).User.Username, password)
+			g, err := a.auth.Login(t.Context(), a.register(fmt.Sprintf("ada%d", a.ids.n.Load())).User.Username, password, "")
 			ok(t, err)
 			var won atomic.Pointer[service.Grant]
 			errs := race(4, func() error {
@@ -514,7 +514,7 @@ func TestAnotherNodeLearnsOfRevocations(t *testing.T) {
 
 		ok(t, a.users.Unban(t.Context(), bob.User.ID))
 		ok(t, b.auth.LoadRevoked(t.Context()))
-		again, err := b.auth.Login(t.Context(), "bob", password)
+		again, err := b.auth.Login(t.Context(), "bob", password, "")
 		ok(t, err)
 		b.claims(again)
 		_, err = b.auth.VerifyAccess(bob.AccessToken)
@@ -553,7 +553,7 @@ func TestPruneTokens(t *testing.T) {
 			ok(t, a.store.CreateFamily(t.Context(), &model.TokenFamily{ID: model.FamilyID(1e6 + i), UserID: 7, CreatedAt: now, ExpiresAt: now}))
 		}
 		a.pass(refreshTTL + accessTTL + 2*time.Minute)
-		young, err := a.auth.Login(t.Context(), "ada", password)
+		young, err := a.auth.Login(t.Context(), "ada", password, "")
 		ok(t, err)
 		ok(t, a.auth.PruneTokens(t.Context()))
 		_, err = a.auth.Refresh(t.Context(), old.RefreshToken)

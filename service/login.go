@@ -7,11 +7,11 @@ import (
 	"ackbox/model"
 )
 
-// Login checks a password and begins a family. An unknown username and a wrong
-// password are both CodeInvalidCredentials, in the same words after the same time.
-// A banned account with the right password is CodeBanned.
-func (a *Auth) Login(ctx context.Context, username, password string) (*Grant, error) {
-	proof, err := a.checkLogin(ctx, username, password)
+// Login checks a password and begins a family. From is the network of who asks, which LoggedInFrom knows afterwards;
+// empty: not known. An unknown username and a wrong password are both CodeInvalidCredentials, in the same words after
+// the same time. A banned account with the right password is CodeBanned.
+func (a *Auth) Login(ctx context.Context, username, password, from string) (*Grant, error) {
+	proof, err := a.checkLogin(ctx, username, password, from)
 	if err != nil {
 		return nil, err
 	}
@@ -37,29 +37,33 @@ func (a *Auth) Login(ctx context.Context, username, password string) (*Grant, er
 	return a.grant(user, family.ID, refresh)
 }
 
-// proof is a password that was right: whose it is, by which hash, and the hash that replaces it
-// if an operator has changed what hashes cost.
+// proof is a password that was right: whose it is, by which hash, the hash that replaces it
+// if an operator has changed what hashes cost, and from which network it came.
 type proof struct {
 	user    model.UserID
 	hash    string
 	renewed string
+	from    string
 }
 
 // checkLogin says whose username and password these are, or CodeInvalidCredentials.
-func (a *Auth) checkLogin(ctx context.Context, username, password string) (*proof, error) {
-	user, hash, err := a.credentialOf(ctx, foldUsername(username))
+func (a *Auth) checkLogin(ctx context.Context, username, password, from string) (*proof, error) {
+	credential, err := a.store.CredentialByUsername(ctx, foldUsername(username))
+	if model.CodeOf(err) == model.CodeNotFound {
+		credential, err = &model.Credential{Hash: a.passwords.dummy}, nil // nobody's
+	}
 	if err != nil {
 		return nil, err
 	}
-	right, err := a.passwords.matches(ctx, password, hash)
+	right, err := a.passwords.matches(ctx, password, credential.Hash)
 	if err != nil {
 		return nil, err
 	}
-	if !right || user == nil {
+	if !right || credential.UserID == 0 {
 		return nil, errCredentials()
 	}
-	p := &proof{user: user.ID, hash: hash}
-	outdated, err := a.passwords.outdated(hash)
+	p := &proof{user: credential.UserID, hash: credential.Hash, from: from}
+	outdated, err := a.passwords.outdated(p.hash)
 	if err != nil {
 		return nil, err
 	}
@@ -94,26 +98,12 @@ func (a *Auth) lockLogin(ctx context.Context, tx *model.Store, p *proof) (*model
 			return nil, err
 		}
 	}
+	if networks := a.withNetwork(credential.Networks, p.user, p.from); networks != credential.Networks {
+		if err := tx.SetNetworks(ctx, p.user, networks); err != nil {
+			return nil, err
+		}
+	}
 	return user, nil
-}
-
-// credentialOf is a user and its hash; nobody has the dummy's.
-func (a *Auth) credentialOf(ctx context.Context, username string) (*model.User, string, error) {
-	user, err := a.store.UserByUsername(ctx, username)
-	if model.CodeOf(err) == model.CodeNotFound {
-		return nil, a.passwords.dummy, nil
-	}
-	if err != nil {
-		return nil, "", err
-	}
-	credential, err := a.store.CredentialOf(ctx, user.ID)
-	if model.CodeOf(err) == model.CodeNotFound {
-		return nil, a.passwords.dummy, nil
-	}
-	if err != nil {
-		return nil, "", err
-	}
-	return user, credential.Hash, nil
 }
 
 // ChangePassword gives the caller's account a password that they choose, and ends all its other logins: who knew the

@@ -131,9 +131,9 @@ func (s *Users) Unban(ctx context.Context, id model.UserID) error {
 // EnsureAdmin makes the first admin account when nobody has its name yet. Another
 // account of that name that is no admin is an error: it must not become one.
 func (s *Users) EnsureAdmin(ctx context.Context, username, password string) error {
-	user, hash, err := s.auth.newAccount(ctx, Registration{Username: username, Password: password}, model.RoleAdmin)
+	user, credential, err := s.auth.newAccount(ctx, Registration{Username: username, Password: password}, model.RoleAdmin)
 	if err == nil {
-		err = s.store.Tx(ctx, func(tx *model.Store) error { return storeAccount(ctx, tx, user, hash) })
+		err = s.store.Tx(ctx, func(tx *model.Store) error { return storeAccount(ctx, tx, user, credential) })
 	}
 	if model.CodeOf(err) != model.CodeUsernameTaken {
 		if err != nil {

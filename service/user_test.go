@@ -12,7 +12,7 @@ import (
 func TestBan(t *testing.T) {
 	onBothStores(t, func(t *testing.T, a *accounts) {
 		bob := a.register("bob")
-		second, err := a.auth.Login(t.Context(), "bob", password)
+		second, err := a.auth.Login(t.Context(), "bob", password, "")
 		ok(t, err)
 		ok(t, a.users.Ban(t.Context(), 0, bob.User.ID))
 		ok(t, a.users.Ban(t.Context(), 0, bob.User.ID))
@@ -22,9 +22,9 @@ func TestBan(t *testing.T) {
 			_, err = a.auth.Refresh(t.Context(), g.RefreshToken)
 			wantCode(t, err, model.CodeTokenRevoked)
 		}
-		_, err = a.auth.Login(t.Context(), "bob", password)
+		_, err = a.auth.Login(t.Context(), "bob", password, "")
 		wantCode(t, err, model.CodeBanned)
-		_, err = a.auth.Login(t.Context(), "bob", "a wrong password")
+		_, err = a.auth.Login(t.Context(), "bob", "a wrong password", "")
 		wantCode(t, err, model.CodeInvalidCredentials) // who cannot prove it is not told
 		if _, banned := a.told(); len(banned) != 1 || banned[0] != bob.User.ID {
 			t.Errorf("told of %v", banned)
@@ -36,7 +36,7 @@ func TestBan(t *testing.T) {
 		if len(unbanned) != 1 || unbanned[0] != bob.User.ID {
 			t.Errorf("told of the ends of the bans of %v", unbanned)
 		}
-		again, err := a.auth.Login(t.Context(), "bob", password)
+		again, err := a.auth.Login(t.Context(), "bob", password, "")
 		ok(t, err)
 		a.claims(again)
 		wantCode(t, a.users.Ban(t.Context(), 0, 404), model.CodeNotFound)
@@ -55,7 +55,7 @@ func TestLoginsThatRaceABan(t *testing.T) {
 					grants <- bob
 					return a.users.Ban(t.Context(), 0, bob.User.ID)
 				}
-				g, err := a.auth.Login(t.Context(), bob.User.Username, password)
+				g, err := a.auth.Login(t.Context(), bob.User.Username, password, "")
 				if err == nil {
 					grants <- g
 				}
@@ -84,7 +84,7 @@ func TestEnsureAdmin(t *testing.T) {
 				ok(t, err)
 			}
 		}
-		root, err := a.auth.Login(t.Context(), "root", password)
+		root, err := a.auth.Login(t.Context(), "root", password, "")
 		ok(t, err)
 		if a.claims(root).Role != model.RoleAdmin {
 			t.Errorf("role %q", a.claims(root).Role)
