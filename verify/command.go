@@ -76,6 +76,9 @@ func (r *Report) WriteTable(out io.Writer) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	s := r.Stats
 	fmt.Fprintf(w, "%s: %d users, %d devices, %d groups, %d nodes, %s\n\n", r.Run, r.Users, r.Devices, r.Groups, len(r.Nodes), r.Duration)
+	if len(r.Met) > 0 {
+		fmt.Fprintf(w, "sockets\t%d\t%s\n", r.Devices, places(r.Met))
+	}
 	fmt.Fprintf(w, "messages\t%d\taccepted %d, refused %d, never answered %d (%d calls)\n", s.Sends, s.Accepted, s.Refused, s.Unknown, s.Tries)
 	fmt.Fprintf(w, "deliveries\t%d\tduplicates dropped %d, connections %d, recalls %d\n", s.Deliveries, s.Duplicates, s.Connects, s.Recalls)
 	fmt.Fprintf(w, "lost\t%d\n", s.Lost)

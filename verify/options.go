@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,7 +26,8 @@ type Options struct {
 	Settle     time.Duration `default:"60s" help:"Longest wait for the devices to have everything in the end."`
 	DelayLimit time.Duration `name:"delay-limit" default:"10s" help:"A message that comes later than that to a device that is online is a violation."`
 	Metrics    []string      `name:"metrics-url" help:"Addresses of the nodes' /metrics pages: what they use is compared before and after. Not while others use the deployment."`
-	AdminToken string        `name:"admin-token" env:"ACKBOX_VERIFY_ADMIN_TOKEN" help:"Sent as a bearer token to the metrics pages, if what stands before them wants one."`
+	AdminToken string        `name:"admin-token" env:"ACKBOX_VERIFY_ADMIN_TOKEN" help:"Access token of an admin: accounts are made and shut out again by the admin API, and the report says which nodes were met. Also sent to the metrics pages."`
+	AdminURL   string        `name:"admin-url" help:"Where the admin API is, if it has a listener of its own."`
 	History    string        `type:"path" help:"File for the whole history, a line of JSON an event."`
 	Capacity   int           `default:"2000000" help:"Events that are kept; about half a kilobyte each. A run that has more ends without a verdict."`
 }
@@ -46,10 +48,17 @@ func (o Options) check() error {
 			errs = append(errs, fmt.Errorf("%s: %v is not between %v and %v", name, v, low, high))
 		}
 	}
+	var admin []string
+	if o.AdminURL != "" {
+		admin = append(admin, o.AdminURL)
+		if o.AdminToken == "" {
+			errs = append(errs, errors.New("admin-url: without admin-token"))
+		}
+	}
 	if len(o.URL) == 0 {
 		errs = append(errs, errors.New("url: none given"))
 	}
-	for _, raw := range append(append([]string(nil), o.URL...), o.Metrics...) {
+	for _, raw := range slices.Concat(o.URL, o.Metrics, admin) {
 		if u, err := url.Parse(raw); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 			errs = append(errs, fmt.Errorf("url: %q is no address such as http://127.0.0.1:8080", raw))
 		}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -35,7 +36,8 @@ type Report struct {
 	Users    int           `json:"users"`
 	Devices  int           `json:"devices"`
 	Groups   int           `json:"groups"`
-	LogGroup bool          `json:"log_group"` // a group that is delivered by log was among them
+	LogGroup bool          `json:"log_group"`     // a group that is delivered by log was among them
+	Met      []Met         `json:"met,omitempty"` // the deployment's nodes; with an admin token
 	Notes    []string      `json:"notes,omitempty"`
 	Result
 }
@@ -58,7 +60,9 @@ func Verify(ctx context.Context, o Options, live io.Writer) (report *Report, err
 	recorder := NewRecorder(o.Capacity, out)
 	cluster := NewCluster(o.URL, recorder)
 	defer cluster.Close()
-	r := &run{o: o, live: live, cluster: cluster, recorder: recorder, report: &Report{
+	operator := newOperator(o)
+	defer operator.close()
+	r := &run{o: o, live: live, operator: operator, cluster: cluster, recorder: recorder, report: &Report{
 		Run: namePrefix + strings.ToLower(rand.Text()[:8]), Nodes: o.URL, Began: time.Now().UTC(), Duration: o.Duration,
 	}}
 	return r.report, r.all(ctx)
@@ -68,6 +72,7 @@ func Verify(ctx context.Context, o Options, live io.Writer) (report *Report, err
 type run struct {
 	o        Options
 	live     io.Writer
+	operator *operator // nil without an admin token
 	cluster  *Cluster
 	recorder *Recorder
 	report   *Report
@@ -86,6 +91,7 @@ func (r *run) all(ctx context.Context) error {
 	if err := r.people(ctx); err != nil {
 		return err
 	}
+	defer r.retire(ctx)
 	usage := Usage{r.o.Metrics, r.o.AdminToken, r.o.Timeout}
 	begin, err := usage.Samples(ctx)
 	if err != nil {
@@ -95,7 +101,9 @@ func (r *run) all(ctx context.Context) error {
 		r.stop()
 		return err
 	}
-	err = r.drive(ctx)
+	if err = r.meet(ctx); err == nil {
+		err = r.drive(ctx)
+	}
 	r.stop()
 	if err != nil {
 		return err
@@ -130,12 +138,19 @@ func (r *run) probe(ctx context.Context) error {
 			return fmt.Errorf("%s answers, but not as Ackbox does (status %d); give the address below which /v1 begins", node.Base(), answer.Status)
 		}
 	}
+	if r.operator != nil {
+		return r.operator.check(ctx)
+	}
 	return nil
 }
 
 // people registers the accounts of the run, or signs in to those of the file.
 func (r *run) people(ctx context.Context) error {
-	who, sign := r.credentials(r.o.Users, ""), r.cluster.Register
+	register := r.cluster.Register
+	if r.operator != nil {
+		register = r.operator.register(r.cluster)
+	}
+	who, sign := r.credentials(r.o.Users, ""), register
 	if r.o.UsersFile != "" {
 		var err error
 		if who, err = readUsers(r.o.UsersFile); err != nil {
@@ -153,8 +168,36 @@ func (r *run) people(ctx context.Context) error {
 	if r.accounts, err = r.signIn(ctx, who, sign, &done); err != nil {
 		return err
 	}
-	r.crowd, err = r.signIn(ctx, extra, r.cluster.Register, &done)
+	r.crowd, err = r.signIn(ctx, extra, register, &done)
 	return err
+}
+
+// meet asks an operator which nodes the sockets are at.
+func (r *run) meet(ctx context.Context) (err error) {
+	if r.operator == nil {
+		return nil
+	}
+	if r.report.Met, err = r.operator.met(ctx, r.accounts); err != nil {
+		return err
+	}
+	r.report.Notes = append(r.report.Notes, unmet(r.report.Met)...)
+	return nil
+}
+
+// retire has an operator shut out the accounts that this run has made.
+func (r *run) retire(ctx context.Context) {
+	if r.operator == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readyPatience)
+	defer cancel()
+	made := r.crowd
+	if r.o.UsersFile == "" {
+		made = slices.Concat(made, r.accounts)
+	}
+	if err := r.operator.retire(ctx, made); err != nil {
+		r.report.Notes = append(r.report.Notes, err.Error())
+	}
 }
 
 func (r *run) credentials(n int, mark string) []client.Credentials {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"ackbox/client"
 	"ackbox/internal/testenv"
 )
 
@@ -45,15 +47,61 @@ func clean(t *testing.T, report *Report, err error) {
 func TestVerifyNodes(t *testing.T) {
 	t.Parallel()
 	stores := []string{"ACKBOX_MYSQL_DSN=" + testenv.MySQL(t), "ACKBOX_REDIS_URL=" + testenv.StartRedis(t).URL(), "ACKBOX_JWT_SECRET=b3f1c6a07d5e4c2f9a8b1d0e6f7c4a35", "ACKBOX_MAILBOX_GROUP_LIMIT=8"}
+	stores = append(stores, "ACKBOX_ADMIN_USERNAME=root", "ACKBOX_ADMIN_PASSWORD=a password of an operator")
 	a, b := server(t, stores...), server(t, stores...)
 	o := quick(a.URL, b.URL)
 	o.LogGroup = 9
+	o.AdminURL, o.AdminToken = b.URL, adminToken(t, a.URL)
 	o.Metrics = []string{a.URL + "/metrics", b.URL + "/metrics"}
 	report, err := Verify(t.Context(), o, nil)
 	clean(t, report, err)
 	if !report.LogGroup || len(report.Stats.Paths) != 4 {
 		t.Errorf("delivered by log %t, between %d pairs of nodes; want true, 4", report.LogGroup, len(report.Stats.Paths))
 	}
+	if len(report.Met) != 2 || report.Met[0].Sockets+report.Met[1].Sockets != report.Devices || report.Met[0].Sockets == 0 || report.Met[1].Sockets == 0 {
+		t.Errorf("met %+v with %d devices; want both nodes and all", report.Met, report.Devices)
+	}
+	operator := client.New(b.URL)
+	defer operator.Close()
+	for _, done := range []string{"user.create", "user.ban"} { // the accounts of the run are an operator's, and shut out
+		answer, err := operator.Do(t.Context(), client.Request{Method: http.MethodGet, Path: "/v1/admin/audit?limit=200&action=" + done, Token: o.AdminToken})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var found struct {
+			Entries []struct {
+				Outcome string `json:"outcome"`
+			} `json:"entries"`
+		}
+		if err := json.Unmarshal(answer.Body, &found); err != nil {
+			t.Fatal(err)
+		}
+		if len(found.Entries) != o.LogGroup || strings.Count(string(answer.Body), `"outcome":"ok"`) != o.LogGroup {
+			t.Errorf("%s of %d accounts: %s", done, o.LogGroup, answer.Body)
+		}
+	}
+
+	o = quick(a.URL)
+	o.AdminToken = adminToken(t, a.URL)
+	report, err = Verify(t.Context(), o, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(report.Notes) != 1 || !strings.Contains(report.Notes[0], "had no socket of this run") {
+		t.Errorf("of a node whose address was not given: %q", report.Notes)
+	}
+}
+
+// adminToken logs in as the server's first admin.
+func adminToken(t *testing.T, url string) string {
+	t.Helper()
+	c := client.New(url)
+	defer c.Close()
+	session, err := c.Login(t.Context(), client.Credentials{Username: "root", Password: "a password of an operator"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return session.AccessToken
 }
 
 // TestVerifyBadNetwork: a network that loses and doubles requests, answers and frames costs nothing but duplicates, which are dropped.
@@ -109,6 +157,8 @@ func TestCommand(t *testing.T) {
 		{"nobody there", ExitNoResult, "does not answer", []string{"--url", "http://" + testenv.Addr(t)}},
 		{"no address", ExitNoResult, "is no address", []string{"--url", "example"}},
 		{"not Ackbox", ExitNoResult, "not as Ackbox does", []string{"--url", s.URL + "/docs"}},
+		{"a bad admin token", ExitNoResult, "does not take the admin token (unauthenticated)", []string{"--url", s.URL, "--admin-token", "mine"}},
+		{"an admin's address without a token", ExitNoResult, "without admin-token", []string{"--url", s.URL, "--admin-url", s.URL}},
 		{"a bad file", ExitNoResult, "line 1", []string{"--url", s.URL, "--users-file", written(t, "alice\n")}},
 		{"a wrong password", ExitNoResult, "users file", []string{"--url", s.URL, "--users-file", written(t, strings.Repeat("nobody-here wrong-password\n", 3))}},
 	} {
