@@ -11,7 +11,7 @@ import (
 // TestShardedRelay runs two nodes on a Redis Cluster: what needs Redis works there too.
 func TestShardedRelay(t *testing.T) {
 	t.Parallel()
-	stores := append(storeEnv(testenv.MySQL(t), testenv.StartRedisCluster(t).URL()), "ACKBOX_REDIS_SHARDED=on")
+	stores := append(storeEnv(testenv.MySQL(t), testenv.StartRedisCluster(t).URLs()), "ACKBOX_REDIS_SHARDED=on")
 	settings := []string{"ACKBOX_RATE_LIMIT=on", "ACKBOX_LIMIT_LOGIN=4/1h"}
 	a, b := mariaDB.startOn(t, stores, settings...), mariaDB.startOn(t, stores, settings...)
 	for _, behaviour := range []struct {

@@ -425,6 +425,7 @@ func (r *RedisRelay) read(ctx context.Context, part *relayPart) {
 				return
 			}
 			broken = true
+			r.relearn(ctx)
 			r.delivery.LogsMissed()
 			if pause(ctx, 200*time.Millisecond) != nil {
 				return
@@ -440,6 +441,7 @@ func (r *RedisRelay) read(ctx context.Context, part *relayPart) {
 			switch {
 			case r.taken(m):
 				broken = true
+				r.relearn(ctx)
 				r.renew(ctx, part)
 			case broken && (m.Kind == "subscribe" || m.Kind == "ssubscribe"):
 				broken = false
@@ -449,6 +451,14 @@ func (r *RedisRelay) read(ctx context.Context, part *relayPart) {
 		case *redis.Message:
 			r.handle(m)
 		}
+	}
+}
+
+// relearn makes the client of a cluster ask again who has which slot. It does so of its own accord when a command is sent
+// elsewhere, but not when a subscription is, or when the owner is gone.
+func (r *RedisRelay) relearn(ctx context.Context) {
+	if cluster, ok := r.client.(*redis.ClusterClient); ok {
+		cluster.ReloadState(ctx)
 	}
 }
 

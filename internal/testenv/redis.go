@@ -54,17 +54,6 @@ func StartRedis(tb testing.TB) *RedisServer {
 	return &RedisServer{tb: tb, server: server}
 }
 
-// StartRedisCluster starts an empty server that is a whole Redis Cluster by itself; that takes a few seconds.
-func StartRedisCluster(tb testing.TB) *RedisServer {
-	tb.Helper()
-	server, err := instance.StartRedisCluster(tb.Context(), directory(tb))
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() { closed(tb, "Redis", server.Close) })
-	return &RedisServer{tb: tb, server: server}
-}
-
 // URL is the server's redis:// URL.
 func (r *RedisServer) URL() string { return r.server.URL() }
 

@@ -21,16 +21,11 @@ type Redis struct {
 	port    *Port
 	server  string // path of redis-server
 	process *Process
-	bus     *Port // of a cluster's node, nil for others
+	bus     *Port // the cluster's own, nil for a server that is in none
 }
 
 // StartRedis starts a server that works in dir.
 func StartRedis(ctx context.Context, dir string) (*Redis, error) { return startRedis(ctx, dir, false) }
-
-// StartRedisCluster starts a server that is a whole cluster by itself: it has all slots.
-func StartRedisCluster(ctx context.Context, dir string) (*Redis, error) {
-	return startRedis(ctx, dir, true)
-}
 
 func startRedis(ctx context.Context, dir string, cluster bool) (*Redis, error) {
 	server, err := program(ctx, "redis-server")
@@ -64,10 +59,9 @@ func (r *Redis) Start(ctx context.Context) error {
 		"--bind", "127.0.0.1", "--port", strconv.Itoa(r.port.Number),
 		"--dir", r.dir, "--logfile", r.logFile(), "--save", "", "--appendonly", "no", "--daemonize", "no",
 	}
-	ready := r.ping
 	if r.bus != nil {
-		args = append(args, "--cluster-enabled", "yes", "--cluster-port", strconv.Itoa(r.bus.Number), "--cluster-config-file", "nodes.conf")
-		ready = r.owning
+		args = append(args, "--cluster-enabled", "yes", "--cluster-port", strconv.Itoa(r.bus.Number), "--cluster-config-file", "nodes.conf",
+			"--cluster-node-timeout", strconv.Itoa(clusterTimeout), "--repl-diskless-sync-delay", "0")
 	}
 	process, err := StartProcess(exec.Command(r.server, args...))
 	if err != nil {
@@ -76,7 +70,7 @@ func (r *Redis) Start(ctx context.Context) error {
 	r.process = process
 	ctx, cancel := context.WithTimeout(ctx, startPatience)
 	defer cancel()
-	if err := AwaitReady(ctx, process, r.logFile(), ready); err != nil {
+	if err := AwaitReady(ctx, process, r.logFile(), r.ping); err != nil {
 		return errors.Join(fmt.Errorf("Redis on %s: %w", r.port.Addr(), err), process.Kill())
 	}
 	return nil
@@ -121,20 +115,6 @@ func (r *Redis) ping(ctx context.Context) error {
 	answer, err := r.say(ctx, "PING")
 	if err == nil && answer != "+PONG" {
 		err = fmt.Errorf("answered %q to PING", answer)
-	}
-	return err
-}
-
-// owning gives a cluster's only node all slots, and says whether it serves them.
-func (r *Redis) owning(ctx context.Context) error {
-	if answer, err := r.say(ctx, "CLUSTER ADDSLOTSRANGE 0 16383"); err != nil {
-		return err
-	} else if answer != "+OK" && !strings.Contains(answer, "already busy") {
-		return fmt.Errorf("answered %q to ADDSLOTSRANGE", answer)
-	}
-	answer, err := r.say(ctx, "GET nothing")
-	if err == nil && answer != "$-1" {
-		err = fmt.Errorf("the cluster answered %q", answer)
 	}
 	return err
 }
