@@ -72,21 +72,9 @@ func (s *server) openRedis(ctx context.Context) error {
 		s.onClose("embedded redis", func(context.Context) error { embedded.stop(); return nil })
 		s.redis = redis.NewClient(&redis.Options{Addr: embedded.addr(), DisableIdentity: true, MaxRetries: -1})
 	} else {
-		options := &redis.UniversalOptions{DialTimeout: 2 * time.Second, ReadTimeout: time.Second, WriteTimeout: time.Second, MaxRetries: -1, DisableIdentity: true}
-		for i, u := range s.config.RedisURL {
-			o, err := redis.ParseURL(u)
-			if err != nil {
-				return fmt.Errorf("ACKBOX_REDIS_URL: %w", err)
-			}
-			options.Addrs = append(options.Addrs, o.Addr)
-			if i == 0 {
-				options.Username, options.Password, options.DB, options.TLSConfig = o.Username, o.Password, o.DB, o.TLSConfig
-			}
-		}
-		options.IsClusterMode = s.config.Sharded()
-		s.redis = redis.NewUniversalClient(options)
-		if err := s.redis.Ping(ctx).Err(); err != nil {
-			s.log.Warn("Redis does not answer; going on without it until it does", "error", err)
+		var err error
+		if s.redis, err = openExternalRedis(ctx, s.config, s.installation, s.log); err != nil {
+			return err
 		}
 	}
 	s.onClose("redis", func(context.Context) error { return s.redis.Close() })

@@ -45,15 +45,18 @@ func (r *RedisCluster) Addrs() []string {
 	return addrs
 }
 
-// ShardChannels are the sharded channels that somebody is subscribed to, at any master.
-func (r *RedisCluster) ShardChannels() (channels []string) {
+// Channels are those, sharded or not, that somebody is subscribed to, and the URL of the master where.
+func (r *RedisCluster) Channels() map[string]string {
 	r.tb.Helper()
 	masters, err := r.cluster.Masters(r.tb.Context())
 	must(r.tb, err)
+	channels := map[string]string{}
 	for _, master := range masters {
-		some, err := master.ShardChannels(r.tb.Context())
+		some, err := master.Channels(r.tb.Context())
 		must(r.tb, err)
-		channels = append(channels, some...)
+		for _, channel := range some {
+			channels[channel] = master.URL()
+		}
 	}
 	return channels
 }
@@ -65,6 +68,14 @@ func (r *RedisCluster) MoveSlot(key string) {
 	must(r.tb, err)
 }
 
+// OwnerURL is the redis:// URL of the master that has the slot of a key or sharded channel.
+func (r *RedisCluster) OwnerURL(key string) string {
+	r.tb.Helper()
+	owner, err := r.cluster.Owner(r.tb.Context(), key)
+	must(r.tb, err)
+	return owner.URL()
+}
+
 // KillOwner ends the master that has the slot of a key or sharded channel with SIGKILL; its replica stands in some
 // seconds later. The cluster does without the killed one from then on.
 func (r *RedisCluster) KillOwner(key string) {
@@ -73,6 +84,9 @@ func (r *RedisCluster) KillOwner(key string) {
 	must(r.tb, err)
 	must(r.tb, owner.Kill())
 }
+
+// KillFirst is KillOwner of the node whose URL is URL.
+func (r *RedisCluster) KillFirst() { r.tb.Helper(); must(r.tb, r.cluster.Nodes[0].Kill()) }
 
 // AwaitWhole waits until the nodes that run serve all slots.
 func (r *RedisCluster) AwaitWhole() { r.tb.Helper(); must(r.tb, r.cluster.AwaitWhole(r.tb.Context())) }

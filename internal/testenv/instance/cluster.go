@@ -242,9 +242,11 @@ func (c *RedisCluster) MoveSlot(ctx context.Context, key string) (*Redis, error)
 	return to, errors.Join(to.do(ctx, nil, "CLUSTER", "SETSLOT", slot, "NODE", target), from.do(ctx, nil, "CLUSTER", "SETSLOT", slot, "NODE", target))
 }
 
-// ShardChannels are the sharded channels that a node has subscribers of.
-func (r *Redis) ShardChannels(ctx context.Context) (channels []string, err error) {
-	return channels, r.do(ctx, &channels, "PUBSUB", "SHARDCHANNELS")
+// Channels are those, sharded or not, that a node has subscribers of.
+func (r *Redis) Channels(ctx context.Context) ([]string, error) {
+	var plain, sharded []string
+	err := errors.Join(r.do(ctx, &plain, "PUBSUB", "CHANNELS"), r.do(ctx, &sharded, "PUBSUB", "SHARDCHANNELS"))
+	return append(plain, sharded...), err
 }
 
 // do sends a command over a connection of its own, and reads the answer into a *string, *int64 or *[]string, nil: nowhere.
