@@ -28,7 +28,7 @@ type Config struct {
 	AdminAddr      string   `name:"admin-addr" env:"ACKBOX_ADMIN_ADDR" help:"Address of the admin listener: the admin page and API, metrics and pprof, which are nowhere else then. Empty: they are on the public one, pprof is off."`
 	DataDir        string   `name:"data-dir" env:"ACKBOX_DATA_DIR" default:"data" help:"Folder of the SQLite file and the generated secret."`
 	MySQLDSN       string   `name:"mysql-dsn" env:"ACKBOX_MYSQL_DSN" secret:"dsn" help:"MySQL, MariaDB or TiDB in go-sql-driver form, e.g. user:pass@tcp(127.0.0.1:3306)/ackbox. Empty: SQLite in the data folder."`
-	RedisURL       []string `name:"redis-url" env:"ACKBOX_REDIS_URL" secret:"address" help:"redis://… or rediss://…, several (comma separated) for a cluster. Empty: an embedded one."`
+	RedisURL       []string `name:"redis-url" env:"ACKBOX_REDIS_URL" secret:"address" help:"redis://… or rediss://…; of a cluster several of its nodes (comma separated), or one. Empty: an embedded one."`
 	RedisSharded   string   `name:"redis-sharded" env:"ACKBOX_REDIS_SHARDED" default:"auto" help:"Sharded Pub/Sub (Redis Cluster 7 or newer) between nodes: on, off, or auto: with several Redis URLs. The same on all nodes."`
 	JWTSecret      string   `name:"jwt-secret" env:"ACKBOX_JWT_SECRET" secret:"all" help:"Secret that signs access tokens, at least 32 bytes. Needed with MySQL or Redis; otherwise made once and kept in the data folder."`
 	NodeID         int64    `name:"node-id" env:"ACKBOX_NODE_ID" default:"-1" help:"Node id 0 to 1023. -1: lease a free one."`
