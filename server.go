@@ -54,6 +54,7 @@ type server struct {
 	store        *model.Store
 	redis        redis.UniversalClient
 	installation string
+	clock        *service.Clock
 	ids          *service.IDs
 	audit        *service.Audit
 	auth         *service.Auth
@@ -127,8 +128,11 @@ func newLog(level string) (*slog.Logger, *slog.LevelVar, error) {
 }
 
 func (s *server) buildCore(ctx context.Context) (err error) {
-	c, clock := s.config, time.Now
-	if s.ids, err = service.NewIDs(ctx, s.store, model.NodeID(c.NodeID), nodeAddress(c.HTTPAddr), clock, s.log); err != nil {
+	if s.clock, err = service.NewClock(ctx, s.store, time.Now); err != nil {
+		return err
+	}
+	c, clock := s.config, s.clock.Now
+	if s.ids, err = service.NewIDs(ctx, s.store, model.NodeID(c.NodeID), nodeAddress(c.HTTPAddr), time.Now, s.log); err != nil {
 		return err
 	}
 	s.onClose("node lease", s.ids.Release)
@@ -140,7 +144,7 @@ func (s *server) buildCore(ctx context.Context) (err error) {
 	if c.PasswordMemoryKiB < service.PasswordMemory {
 		s.log.Warn("unsafe setting", "setting", fmt.Sprintf("ACKBOX_PASSWORD_MEMORY_KIB=%d: OWASP recommends %d at least; stolen hashes are guessed faster", c.PasswordMemoryKiB, service.PasswordMemory))
 	}
-	s.auth, err = service.NewAuth(service.AuthOptions{Store: s.store, IDs: s.ids, Redis: s.redis, Installation: s.installation, Secret: secret, AccessTTL: c.AccessTokenTTL, RefreshTTL: c.RefreshTokenTTL, PasswordMemory: c.PasswordMemoryKiB})
+	s.auth, err = service.NewAuth(service.AuthOptions{Store: s.store, IDs: s.ids, Redis: s.redis, Installation: s.installation, Secret: secret, AccessTTL: c.AccessTokenTTL, RefreshTTL: c.RefreshTokenTTL, Now: clock, PasswordMemory: c.PasswordMemoryKiB})
 	if err != nil {
 		return err
 	}
@@ -148,8 +152,8 @@ func (s *server) buildCore(ctx context.Context) (err error) {
 	node := strconv.FormatInt(int64(s.ids.Node()), 10)
 	s.delivery, err = service.NewDelivery(s.store, node, service.DeliveryOptions{
 		AckTimeout: c.AckTimeout, MaxAttempts: c.AckMaxAttempts, QueueSize: c.AckQueueSize, Heartbeat: c.Heartbeat, SlowTimeout: 10 * time.Second, PumpWorkers: 8, PumpCapacity: 65_536,
-		Trace: s.trace,
-	}, clock, s.log)
+		Trace: s.trace, Agreed: clock,
+	}, time.Now, s.log)
 	if err != nil {
 		return err
 	}
@@ -251,7 +255,7 @@ func (s *server) buildParts(ctx context.Context, audiences *service.Audiences, c
 	s.hub = ws.NewHub(s.config.MaxSockets, silence(s.config.Heartbeat), api.Origins(s.config.AllowedOrigins), s.log)
 	s.onClose("sockets", s.closeSockets)
 	s.registry.MustRegister(newNodeFigures(s))
-	s.series = service.NewSeries(s.writer, s.delivery, clock)
+	s.series = service.NewSeries(s.writer, s.delivery, time.Now)
 	metrics := promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{EnableOpenMetrics: s.tracing != nil}) // which has exemplars
 	deps := api.Deps{
 		Auth: s.auth, Users: users, Blocks: conversations, IDs: s.ids, Ready: s.ready,
@@ -262,7 +266,7 @@ func (s *server) buildParts(ctx context.Context, audiences *service.Audiences, c
 		Log: s.log, AllowedOrigins: s.config.AllowedOrigins, TrustedProxies: s.config.TrustedProxies, Limits: s.limits, Version: version, Registry: s.registry, Tracer: s.tracing.tracer(),
 		Traces: service.NewTraces(s.store, s.trace, s.calls, conversations, s.delivery), Audit: s.audit, NodeCalls: s.calls, AdminApart: s.config.AdminAddr != "", Settings: settingsOf(s.config),
 		Nodes: service.NewNodes(service.NodesOptions{
-			Store: s.store, Calls: s.calls, Delivery: s.delivery, Jobs: s.jobs, Level: s.level, Series: s.series, Version: version, StartedAt: s.started, Drain: s.turn, Draining: s.drain.on.Load, Clock: clock,
+			Store: s.store, Calls: s.calls, Delivery: s.delivery, Jobs: s.jobs, Level: s.level, Series: s.series, Version: version, StartedAt: s.started, Drain: s.turn, Draining: s.drain.on.Load, Clock: time.Now,
 		}),
 	}
 	deps.Statistics = service.NewStatistics(s.store, s.redis, clock)
@@ -286,9 +290,10 @@ func (s *server) buildJobs(context.Context) error {
 		{Name: "tick", Every: time.Second, Run: s.delivery.Tick},
 		{Name: sweepJob, Every: s.config.SweepInterval, Run: s.delivery.Sweep},
 		{Name: "lease", Every: 5 * time.Second, Run: s.renew},
+		{Name: "clock", Every: service.ClockLook, Run: s.clock.Look},
 		{Name: "revocations", Every: 5 * time.Second, Run: s.auth.LoadRevoked},
 		{Name: "prune-tokens", Every: 10 * time.Minute, Run: s.auth.PruneTokens},
-		job.PruneMailboxes(s.store, time.Now, s.log),
+		job.PruneMailboxes(s.store, s.clock.Now, s.log),
 		{Name: "figures", Every: service.SeriesStep, Run: s.series.Sample},
 		{Name: "prune-audit", Every: 10 * time.Minute, Run: s.audit.Prune(s.config.AuditRetention)},
 		{Name: "remove-files", Every: 10 * time.Second, Run: s.files.RemoveDue},

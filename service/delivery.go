@@ -23,21 +23,24 @@ type DeliveryOptions struct {
 	PumpWorkers  int           // mailbox reads for sessions at once: keeps a storm of reconnects off the pool
 	PumpCapacity int           // sessions that may wait for them
 	Trace        *trace.Store  // is told what happens to messages; nil: nobody is
+
+	Agreed func() time.Time // the time that all nodes agree on; nil: the clock
 }
 
 // Delivery pushes committed entries to the sockets of this node, in seq order and
 // without holes, and takes their acks. It knows each user's sessions; what it does not
 // know it reads from the mailbox, which is the truth.
 type Delivery struct {
-	store *model.Store
-	opts  DeliveryOptions
-	node  string
-	clock func() time.Time
-	log   *slog.Logger
-	queue *AckQueue
-	relay Relay
-	trace *trace.Store
-	spans *Spans // nil: off
+	store  *model.Store
+	opts   DeliveryOptions
+	node   string
+	clock  func() time.Time
+	agreed func() time.Time // for what other nodes compare with; clock is for how long something takes
+	log    *slog.Logger
+	queue  *AckQueue
+	relay  Relay
+	trace  *trace.Store
+	spans  *Spans // nil: off
 
 	shards [64]shard
 
@@ -75,11 +78,14 @@ func NewDelivery(store *model.Store, node string, opts DeliveryOptions, clock fu
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	d := &Delivery{
-		store: store, opts: opts, node: node, clock: clock, log: log, queue: queue, relay: alone{}, watch: func(model.DeviceKey, bool) {},
+		store: store, opts: opts, node: node, clock: clock, agreed: opts.Agreed, log: log, queue: queue, relay: alone{}, watch: func(model.DeviceKey, bool) {},
 		pumps: make(chan *Session, opts.PumpCapacity), ctx: ctx, stop: cancel, gapUp: make(chan struct{}, 1), trace: opts.Trace,
 	}
 	if d.trace == nil {
 		d.trace = trace.Off()
+	}
+	if d.agreed == nil {
+		d.agreed = clock
 	}
 	queue.forgotten = d.tellForgotten
 	for i := range d.shards {
@@ -159,7 +165,7 @@ type Opening struct {
 func (d *Delivery) Join(socket Socket, o Opening) *Session {
 	now := d.clock()
 	s := &Session{
-		Key: o.Key, ConnectionID: rand.Text(), Family: o.Family, ExpiresAt: o.ExpiresAt, joined: model.MillisOf(now), socket: socket, delivery: d, opened: o.Opened,
+		Key: o.Key, ConnectionID: rand.Text(), Family: o.Family, ExpiresAt: o.ExpiresAt, joined: model.MillisOf(d.agreed()), socket: socket, delivery: d, opened: o.Opened,
 		state: stateOpening, acked: o.Start, floorAck: o.Acked, sent: o.Start, head: o.Head, unread: true, announce: true, nextPing: now.Add(d.opts.Heartbeat), lastTouched: now,
 	}
 	for _, seq := range o.Selective {
@@ -281,7 +287,7 @@ func (d *Delivery) Committed(batch []Committed) {
 		s.mu.Unlock()
 	}
 	if len(corked) > 0 {
-		metrics.pushDelay.Observe(max(0, d.clock().Sub(batch[0].Message.CreatedAt.Time()).Seconds()))
+		metrics.pushDelay.Observe(max(0, d.agreed().Sub(batch[0].Message.CreatedAt.Time()).Seconds()))
 	}
 	d.relay.Entries(batch)
 }
@@ -364,7 +370,7 @@ func (d *Delivery) settle(key model.DeviceKey, upTo int64, single []int64) (push
 				} else {
 					observe(metrics.ackLatency, now.Sub(p.first).Seconds(), d.spans.acked(s, seq))
 				}
-				s.tell(trace.Acked, p.message, seq, p.attempt, false, now)
+				s.tell(trace.Acked, p.message, seq, p.attempt, false)
 				pushes++
 			}
 		}

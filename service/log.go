@@ -160,7 +160,7 @@ func (d *Delivery) retryLog(push Due) {
 		if len(s.outbox) == 0 { // else the push before may be among what waits
 			s.write(messageFrame(0, push.Attempt+1, push.Message), true)
 		}
-		s.tell(trace.Retried, push.Message, 0, push.Attempt+1, len(s.outbox) > 0, d.clock())
+		s.tell(trace.Retried, push.Message, 0, push.Attempt+1, len(s.outbox) > 0)
 		metrics.retries.Inc()
 		if push.Attempt > 1 && state.sent-state.acked > 1 && !state.behind {
 			s.logBehind(push.Conversation, state)

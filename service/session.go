@@ -235,7 +235,7 @@ func (s *Session) push(seq int64, message []byte) {
 	}
 	metrics.pushes.Inc()
 	now := s.delivery.clock()
-	s.tell(trace.Pushed, message, seq, attempt, s.buffered > 0, now)
+	s.tell(trace.Pushed, message, seq, attempt, s.buffered > 0)
 	if evicted := s.delivery.queue.Add(s, seq, attempt, message, now); evicted != nil {
 		metrics.evictions.Inc()
 		evicted.evicted.Store(true)

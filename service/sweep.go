@@ -43,7 +43,7 @@ func (d *Delivery) retry(push Due) {
 				d.spans.pushed(s, push.Seq, push.Attempt+1)
 			}
 		}
-		s.tell(trace.Retried, push.Message, push.Seq, push.Attempt+1, len(s.outbox) > 0, d.clock())
+		s.tell(trace.Retried, push.Message, push.Seq, push.Attempt+1, len(s.outbox) > 0)
 		metrics.retries.Inc()
 	}
 	s.mu.Unlock()
@@ -58,16 +58,16 @@ func (d *Delivery) retry(push Due) {
 // Tick does what a session needs by the clock: ping frames, expired tokens, sockets
 // that take nothing. A job calls it every second.
 func (d *Delivery) Tick(ctx context.Context) error {
-	now := d.clock()
+	now, agreed := d.clock(), d.agreed()
 	var seen []model.DeviceKey
 	d.each(func(s *Session) {
 		s.mu.Lock()
-		expired := !s.ExpiresAt.After(now)
+		expired := !s.ExpiresAt.After(agreed)
 		slow := s.buffered > 0 && len(s.outbox) > 0 && now.Sub(s.stuckSince) > d.opts.SlowTimeout
 		if s.state != stateClosed && !now.Before(s.nextPing) {
 			s.nextPing = now.Add(d.opts.Heartbeat)
 			s.socket.Ping()
-			s.write(encodeFrame(Ping{Type: "ping", At: model.MillisOf(now), Head: s.head}), true)
+			s.write(encodeFrame(Ping{Type: "ping", At: model.MillisOf(agreed), Head: s.head}), true)
 		}
 		if now.Sub(s.lastTouched) > touchInterval {
 			s.lastTouched = now
@@ -84,7 +84,7 @@ func (d *Delivery) Tick(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, touchPatience)
 	defer cancel()
 	for part := range slices.Chunk(seen, 500) {
-		if err := d.store.TouchDevices(ctx, part, model.MillisOf(now)); err != nil {
+		if err := d.store.TouchDevices(ctx, part, model.MillisOf(agreed)); err != nil {
 			return err
 		}
 	}

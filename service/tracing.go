@@ -24,10 +24,10 @@ func messageID(message []byte) (id model.MessageID) {
 }
 
 // tell records what happened with one message on this session. Of a push: whether it waits for the socket.
-func (s *Session) tell(kind trace.Kind, message []byte, seq int64, attempt int, waits bool, now time.Time) {
+func (s *Session) tell(kind trace.Kind, message []byte, seq int64, attempt int, waits bool) {
 	id := messageID(message)
 	if t := s.delivery.trace; t.Takes(id) {
-		t.Put(&trace.Event{At: now.UnixMicro(), Kind: kind, Message: id, User: s.Key.UserID, Device: s.Key.DeviceID, Connection: s.ConnectionID, Seq: seq, Attempt: int32(attempt), Waits: waits})
+		t.Put(&trace.Event{At: s.delivery.agreed().UnixMicro(), Kind: kind, Message: id, User: s.Key.UserID, Device: s.Key.DeviceID, Connection: s.ConnectionID, Seq: seq, Attempt: int32(attempt), Waits: waits})
 	}
 }
 
@@ -35,13 +35,13 @@ func (s *Session) tell(kind trace.Kind, message []byte, seq int64, attempt int, 
 func (s *Session) tellRange(kind trace.Kind, id model.ConversationID, after, upTo, count int64) {
 	t := s.delivery.trace
 	if upTo > after && t.TakesRange(int64(s.Key.UserID)^int64(id), upTo) {
-		t.Put(&trace.Event{At: s.delivery.clock().UnixMicro(), Kind: kind, Conversation: id, User: s.Key.UserID, Device: s.Key.DeviceID, Connection: s.ConnectionID, After: after, Seq: upTo, Count: count})
+		t.Put(&trace.Event{At: s.delivery.agreed().UnixMicro(), Kind: kind, Conversation: id, User: s.Key.UserID, Device: s.Key.DeviceID, Connection: s.ConnectionID, After: after, Seq: upTo, Count: count})
 	}
 }
 
 // tellForgotten records that the ack queue forgot a push.
 func (d *Delivery) tellForgotten(key pushKey, p *pushed) {
-	key.session.tell(trace.Evicted, p.message, key.seq, p.attempt, false, d.clock())
+	key.session.tell(trace.Evicted, p.message, key.seq, p.attempt, false)
 }
 
 // tellPosition records acks that settled no push here: of a device that is connected elsewhere or nowhere, or that has pulled.
@@ -49,7 +49,7 @@ func (d *Delivery) tellPosition(key model.DeviceKey, after, upTo int64, single [
 	if !d.trace.On() {
 		return
 	}
-	at := d.clock().UnixMicro()
+	at := d.agreed().UnixMicro()
 	put := func(after, upTo int64) {
 		if upTo > after && d.trace.TakesRange(int64(key.UserID), upTo) {
 			d.trace.Put(&trace.Event{At: at, Kind: trace.AckedByPosition, User: key.UserID, Device: key.DeviceID, After: after, Seq: upTo})
@@ -66,14 +66,14 @@ func (d *Delivery) tellPosition(key model.DeviceKey, after, upTo int64, single [
 // tellMember records that a member's position in a conversation has moved.
 func (d *Delivery) tellMember(kind trace.Kind, id model.ConversationID, user model.UserID, after, upTo int64) {
 	if d.trace.TakesRange(int64(user)^int64(id), upTo) {
-		d.trace.Put(&trace.Event{At: d.clock().UnixMicro(), Kind: kind, Conversation: id, User: user, After: after, Seq: upTo})
+		d.trace.Put(&trace.Event{At: d.agreed().UnixMicro(), Kind: kind, Conversation: id, User: user, After: after, Seq: upTo})
 	}
 }
 
 // tellMessage records what happened with a message that concerns no device.
 func (d *Delivery) tellMessage(kind trace.Kind, id model.MessageID, user model.UserID, count int) {
 	if d.trace.Takes(id) {
-		d.trace.Put(&trace.Event{At: d.clock().UnixMicro(), Kind: kind, Message: id, User: user, Count: int64(count)})
+		d.trace.Put(&trace.Event{At: d.agreed().UnixMicro(), Kind: kind, Message: id, User: user, Count: int64(count)})
 	}
 }
 
@@ -82,7 +82,7 @@ func (d *Delivery) tellPulled(key model.DeviceKey, entries []model.SeqMessage) {
 	if !d.trace.On() {
 		return
 	}
-	at := d.clock().UnixMicro()
+	at := d.agreed().UnixMicro()
 	for _, e := range entries {
 		if d.trace.Takes(e.Message.ID) {
 			d.trace.Put(&trace.Event{At: at, Kind: trace.Synced, Message: e.Message.ID, User: key.UserID, Device: key.DeviceID, Seq: e.Seq})
