@@ -172,6 +172,20 @@ func TestLive(t *testing.T) {
 	}
 }
 
+// TestMoreThanTheStash: of entries that come before their turn, those that are too many to keep are read from the mailbox
+// as soon as the hole is filled, and do not wait for the sweep.
+func TestMoreThanTheStash(t *testing.T) {
+	t.Parallel()
+	i := newInbox(t, standard)
+	phone := i.connect(t, i.device("phone"), seq(0))
+	phone.expect("hello 0 of 0", "synced 0")
+	list := i.store1(maxStash + 20)
+	i.delivery.Committed(list[1:]) // another worker's batch has overtaken
+	i.delivery.Committed(list[:1])
+	phone.expectMessages(1, maxStash+20)
+	phone.silent()
+}
+
 // TestInFlight: with 256 pushes un-acked a session goes behind, and comes back.
 func TestInFlight(t *testing.T) {
 	t.Parallel()

@@ -211,7 +211,7 @@ func (s *Session) offer(seq int64, message []byte) {
 		delete(s.stash, s.sent+1)
 		s.push(s.sent+1, next)
 	}
-	if len(s.stash) == 0 {
+	if len(s.stash) == 0 && s.head <= s.sent { // else there was no room for the rest: gapLoop reads it
 		s.stash = nil
 	}
 }
