@@ -151,7 +151,7 @@ func (s *server) buildCore(ctx context.Context) (err error) {
 	s.openTrace()
 	node := strconv.FormatInt(int64(s.ids.Node()), 10)
 	s.delivery, err = service.NewDelivery(s.store, node, service.DeliveryOptions{
-		AckTimeout: c.AckTimeout, MaxAttempts: c.AckMaxAttempts, QueueSize: c.AckQueueSize, Heartbeat: c.Heartbeat, SlowTimeout: 10 * time.Second, PumpWorkers: 8, PumpCapacity: 65_536,
+		AckTimeout: c.AckTimeout, MaxAttempts: c.AckMaxAttempts, QueueSize: c.AckQueueSize, Heartbeat: c.Heartbeat, SlowTimeout: 10 * time.Second, PumpWorkers: 8, PumpCapacity: 65_536, UserSessions: c.DevicesMax,
 		Trace: s.trace, Agreed: clock,
 	}, time.Now, s.log)
 	if err != nil {

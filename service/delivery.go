@@ -22,6 +22,7 @@ type DeliveryOptions struct {
 	SlowTimeout  time.Duration // a socket that takes nothing for this long is closed with 4009
 	PumpWorkers  int           // mailbox reads for sessions at once: keeps a storm of reconnects off the pool
 	PumpCapacity int           // sessions that may wait for them
+	UserSessions int           // of one user, here, at once: the next closes the oldest with 1013; 0: any number
 	Trace        *trace.Store  // is told what happens to messages; nil: nobody is
 
 	Agreed func() time.Time // the time that all nodes agree on; nil: the clock
@@ -188,13 +189,16 @@ func (d *Delivery) Join(socket Socket, o Opening) *Session {
 	sh.mu.Lock()
 	older := sh.users[o.Key.UserID]
 	list := make([]*Session, 0, len(older)+1)
-	var replaced []*Session
+	var replaced, surplus []*Session
 	for _, other := range older {
 		if other.Key == o.Key {
 			replaced = append(replaced, other)
 			continue
 		}
 		list = append(list, other)
+	}
+	if most := d.opts.UserSessions; most > 0 && len(list) >= most {
+		surplus = list[:len(list)-most+1]
 	}
 	sh.users[o.Key.UserID] = append(list, s)
 	first := len(older) == 0
@@ -203,6 +207,9 @@ func (d *Delivery) Join(socket Socket, o Opening) *Session {
 	d.watch(o.Key, true)
 	for _, other := range replaced {
 		other.close(CloseReplaced, "the same device connected again", 0)
+	}
+	for _, other := range surplus {
+		other.close(CloseTryLater, "too many devices of this user are connected", spread(other, laterSpread))
 	}
 	if first {
 		d.relay.Subscribe(o.Key.UserID)
@@ -215,7 +222,7 @@ func (d *Delivery) Join(socket Socket, o Opening) *Session {
 	// In the index before the pump reads the mailbox (to its end: unread): an entry is seen by
 	// one or the other.
 	if !d.wake(s) {
-		s.close(CloseTryLater, "too many devices connect at once", spread(s, 10*time.Second))
+		s.close(CloseTryLater, "too many devices connect at once", spread(s, laterSpread))
 	}
 	return s
 }

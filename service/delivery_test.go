@@ -500,6 +500,37 @@ func TestManyConnectAtOnce(t *testing.T) {
 	}
 }
 
+// TestManyDevicesOfAUser: device ids are the client's own, and yet a user has no more sockets than devices; who connects
+// last is let in, and a device that comes again closes no other.
+func TestManyDevicesOfAUser(t *testing.T) {
+	t.Parallel()
+	options := standard
+	options.UserSessions = 3
+	i := newInbox(t, options)
+	connect := func(n int) *end {
+		e := i.connect(t, i.device(model.DeviceID(fmt.Sprint("d", n))), nil)
+		e.expect("hello 0 of 0", "synced 0")
+		return e
+	}
+	var list []*end
+	for n := range 3 {
+		list = append(list, connect(n))
+	}
+	again := connect(2)
+	list[2].closedWith(CloseReplaced)
+	list[2] = again
+	for n := 3; n < 8; n++ {
+		list = append(list, connect(n))
+		if bye := list[n-3].closedWith(CloseTryLater); bye.RetryMS < 0 || bye.RetryMS >= 10_000 {
+			t.Errorf("retry_after_ms %d, want below 10,000", bye.RetryMS)
+		}
+	}
+	i.say(1)
+	for _, e := range list[5:] {
+		e.expectMessages(1, 1)
+	}
+}
+
 // TestJobsEnd with their ctx.
 func TestJobsEnd(t *testing.T) {
 	t.Parallel()

@@ -23,6 +23,8 @@ const (
 	// maxOutbox is how many frames may wait for the socket: the un-acked pushes and as many
 	// receipts and notes again. What is beyond is dropped and found again: receipts by GET …/receipts.
 	maxOutbox = 2 * maxUnacked
+	// laterSpread is below which a session that is closed with 1013 is asked to come back.
+	laterSpread = 10 * time.Second
 	// socketFrames is how many frames the socket may hold that it could not write at once.
 	socketFrames = 14
 )
