@@ -44,7 +44,7 @@ func newRequestNames() requestNames {
 func (r requestNames) next() string { return r.prefix + strconv.FormatUint(r.count.Add(1), 36) }
 
 // named gives the request its name, the client's own if that is a plain one, and
-// answers with it.
+// answers with it. What may be kept by a cache says so itself: the rest is somebody's.
 func (a *API) named(c *gin.Context) {
 	name := c.GetHeader(requestIDHeader)
 	if !plainName(name) {
@@ -52,6 +52,7 @@ func (a *API) named(c *gin.Context) {
 	}
 	c.Writer.Header().Set(requestIDHeader, name)
 	c.Writer.Header().Set("X-Content-Type-Options", "nosniff")
+	c.Writer.Header().Set("Cache-Control", "no-store")
 }
 
 func requestID(c *gin.Context) string { return c.Writer.Header().Get(requestIDHeader) }

@@ -197,7 +197,7 @@ func (p *Problem) finish(c *gin.Context) {
 		seconds := math.Ceil(max(p.retryAfter, minRetryAfter).Seconds())
 		h.Set("Retry-After", strconv.Itoa(int(seconds)))
 	}
-	h.Set("Cache-Control", "no-store")
+	h.Set("Cache-Control", "no-store") // also where a page or a file had said otherwise
 	if p.cause != nil {
 		c.Errors = append(c.Errors, &gin.Error{Err: p.cause, Type: gin.ErrorTypePrivate})
 	}

@@ -216,6 +216,9 @@ func (s *server) do(q request) answer {
 	if a.header.Get("X-Request-Id") == "" {
 		s.t.Errorf("%s %s: no X-Request-Id", q.method, q.path)
 	}
+	if kept := a.header.Get("Cache-Control"); strings.HasPrefix(q.path, "/v1/") && q.method != http.MethodOptions && kept != "no-store" {
+		s.t.Errorf("%s %s: %d with Cache-Control %q, want no-store: it is somebody's", q.method, q.path, a.status, kept)
+	}
 	if a.status >= 400 {
 		s.checkProblem(q, &a)
 	}
