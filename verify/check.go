@@ -94,6 +94,8 @@ func (c *check) count() {
 	}
 	for i := range c.run.Events {
 		switch e := &c.run.Events[i]; {
+		case e.Op == OpReset:
+			s.Resets++
 		case e.Op == OpRecall && e.Phase == OK:
 			s.Recalls++
 		case e.Op == OpConnect && e.Phase == OK:

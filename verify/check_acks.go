@@ -11,20 +11,20 @@ func (c *check) acks() {
 			anew[device{e.User, e.Device}] = append(anew[device{e.User, e.Device}], e.At)
 		}
 	}
-	positions := newRising[device]()
+	positions := newRising[device](c.index)
 	claimed := map[device]int64{} // the highest that the device has acked
 	free := map[device]bool{}     // single acks may move it anywhere
 	for i := range c.run.Events {
 		e := &c.run.Events[i]
 		id := device{e.User, e.Device}
+		positions.at(e.At)
 		switch {
+		case e.Op == OpLoss:
+			claimed = c.claimedBefore(i)
 		case e.Op == OpForget:
 			delete(claimed, id)
 		case e.Phase == Invoke && (e.Op == OpAck || e.Op == OpConnect || e.Op == OpPull && e.Acks):
-			before, known := claimed[id]
-			if upTo := max(e.UpTo, e.After); known || e.Op != OpConnect || e.After >= 0 {
-				claimed[id] = max(before, upTo)
-			}
+			claim(claimed, e)
 			free[id] = free[id] || len(e.Messages) > 0
 			if e.Op != OpPull {
 				positions.ask(e, id)
@@ -44,6 +44,34 @@ func (c *check) acks() {
 			}
 		}
 	}
+}
+
+// claim notes what a device acks.
+func claim(claimed map[device]int64, e *Event) {
+	id := device{e.User, e.Device}
+	before, known := claimed[id]
+	if upTo := max(e.UpTo, e.After); known || e.Op != OpConnect || e.After >= 0 {
+		claimed[id] = max(before, upTo)
+	}
+}
+
+// claimedBefore is what the devices had acked of the store that came back at the n-th event, a loss.
+func (c *check) claimedBefore(n int) map[device]int64 {
+	claimed := map[device]int64{}
+	c.surviving(n, func(e *Event) {
+		switch {
+		case e.Op == OpForget:
+			delete(claimed, device{e.User, e.Device})
+		case e.Phase == Invoke && (e.Op == OpAck || e.Op == OpConnect || e.Op == OpPull && e.Acks):
+			claim(claimed, e)
+		case e.Phase == OK && (e.Op == OpAck || e.Op == OpConnect):
+			id := device{e.User, e.Device}
+			if _, known := claimed[id]; !known {
+				claimed[id] = e.Acked
+			}
+		}
+	})
+	return claimed
 }
 
 // beginning says whether it is the device's first answer: a new device may be let begin higher than it says.

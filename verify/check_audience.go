@@ -17,7 +17,7 @@ func (c *check) audience() {
 		if e.Op != OpReceipt || e.Phase != OK || len(e.Users) == 0 {
 			continue
 		}
-		if m := c.members[e.Conversation]; m != nil && m.known && (len(m.stays[e.User]) == 0 || len(m.stays[e.Users[0]]) == 0) {
+		if m := c.members[e.Conversation]; m != nil && m.known && !c.undone[member{e.Conversation, e.User}] && !c.undone[member{e.Conversation, e.Users[0]}] && (len(m.stays[e.User]) == 0 || len(m.stays[e.Users[0]]) == 0) {
 			c.broken(RuleAudience, []*Event{e}, "%s was told a receipt of %s in %s: one of the two was never there", e.User, e.Users[0], e.Conversation)
 		}
 	}

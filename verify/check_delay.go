@@ -25,8 +25,10 @@ func (c *check) delay() {
 	byFault, byPath := map[string]*hdrhistogram.Histogram{}, map[path]*hdrhistogram.Histogram{}
 	accepted := map[client.MessageID]*try{}
 	for _, k := range c.keys {
-		if first := k.answered(); first != nil {
-			accepted[first.answer().Message] = first
+		for _, t := range k.answers() {
+			if accepted[t.answer().Message] == nil {
+				accepted[t.answer().Message] = t
+			}
 		}
 	}
 	sockets := c.sockets()

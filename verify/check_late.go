@@ -1,6 +1,9 @@
 package verify
 
 import (
+	"maps"
+	"time"
+
 	"ackbox/client"
 )
 
@@ -12,24 +15,35 @@ type told struct {
 
 // rising follows figures that only grow: an answer that was asked for after another had come must not be lower.
 type rising[K comparable] struct {
-	best  map[K]told
+	index *index
+	tally[K]
 	asked map[int64]told // the best when a call began
 }
 
-func newRising[K comparable]() rising[K] { return rising[K]{map[K]told{}, map[int64]told{}} }
+func newRising[K comparable](x *index) *rising[K] {
+	return &rising[K]{x, newTally[K](x.losses), map[int64]told{}}
+}
+
+// at goes on to a time. What was under way at a loss may be answered from what came back.
+func (r *rising[K]) at(now time.Duration) {
+	next := r.losses
+	if r.pass(now) {
+		maps.DeleteFunc(r.asked, func(_ int64, best told) bool { return best.event.At >= next[0].kept })
+	}
+}
 
 // ask notes that a call begins.
-func (r rising[K]) ask(e *Event, of K) {
+func (r *rising[K]) ask(e *Event, of K) {
 	if best, ok := r.best[of]; ok {
 		r.asked[e.Call] = best
 	}
 }
 
 // answer notes a call's answer, and returns what was told before it was asked for if that was more.
-func (r rising[K]) answer(e *Event, of K, figure int64) (before told, fell bool) {
+func (r *rising[K]) answer(e *Event, of K, figure int64) (before told, fell bool) {
 	before, asked := r.asked[e.Call]
 	delete(r.asked, e.Call)
-	if best, ok := r.best[of]; !ok || figure >= best.figure {
+	if best, ok := r.best[of]; (!ok || figure >= best.figure) && !r.index.spans(r.index.asked(e), e.At) {
 		r.best[of] = told{figure, e}
 	}
 	return before, asked && before.figure > figure
@@ -38,9 +52,11 @@ func (r rising[K]) answer(e *Event, of K, figure int64) (before told, fell bool)
 // late: a page has no hole (who has read up to n never sees an n-1 appear), ends at the head when it says that it is the
 // last, and heads only grow.
 func (c *check) late() {
-	mailboxes, conversations := newRising[client.UserID](), newRising[client.ConversationID]()
+	mailboxes, conversations := newRising[client.UserID](c.index), newRising[client.ConversationID](c.index)
 	for i := range c.run.Events {
 		e := &c.run.Events[i]
+		mailboxes.at(e.At)
+		conversations.at(e.At)
 		switch {
 		case (e.Op == OpPull || e.Op == OpConnect) && e.Phase == Invoke:
 			mailboxes.ask(e, e.User)

@@ -3,6 +3,7 @@ package verify
 import "ackbox/client"
 
 // once: one key is one message: repeats are answered with the first, one answer says that it is new, one row is stored.
+// After a loss of the store a repeat of what was lost is a first again.
 func (c *check) once() {
 	for _, k := range c.keys {
 		first := k.answered()
@@ -10,11 +11,10 @@ func (c *check) once() {
 			continue
 		}
 		news, doubled := 0, false
-		for i := range k.tries {
-			t := &k.tries[i]
+		for _, t := range k.answers() {
 			a := t.answer()
-			if a == nil {
-				continue
+			if a.Message != first.answer().Message && c.replaced(first, t) {
+				first, news = t, 0
 			}
 			if !t.end.Duplicate {
 				if news++; news == 2 {

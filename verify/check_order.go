@@ -15,13 +15,14 @@ func (c *check) order() {
 		key        *keyed
 		seq        int64
 		begin, end time.Duration // end is -1 for one that was never answered
+		answer     *Event
 	}
 	conversations := map[client.ConversationID][]sent{}
 	for _, k := range c.keys {
 		s := sent{key: k, begin: k.tries[0].invoke.At, end: -1}
 		var id client.ConversationID
-		if first := k.answered(); first != nil {
-			id, s.seq, s.end = first.answer().Conversation, first.answer().ConversationSeq, first.end.At
+		if first, doubtful := c.latest(k); first != nil && (!doubtful || c.storedAs(k, first.answer())) {
+			id, s.seq, s.end, s.answer = first.answer().Conversation, first.answer().ConversationSeq, first.end.At, first.end
 		} else if rows := c.storedKeys[k.key]; len(rows) > 0 {
 			id, s.seq = rows[0].Conversation, rows[0].ConversationSeq
 		} else {
@@ -43,9 +44,15 @@ func (c *check) order() {
 				ends = ends[1:]
 			}
 			if s.seq < highest.seq {
-				c.broken(RuleOrder, []*Event{highest.key.answered().end, s.key.tries[0].invoke},
+				c.broken(RuleOrder, []*Event{highest.answer, s.key.tries[0].invoke},
 					"conversation %s: key %s was sent after key %s had been answered as %d, and is %d", id, s.key.name, highest.key.name, highest.seq, s.seq)
 			}
 		}
 	}
+}
+
+// storedAs says whether a key is stored as it was answered.
+func (c *check) storedAs(k *keyed, told *Sight) bool {
+	rows := c.storedKeys[k.key]
+	return len(rows) > 0 && rows[0].Message == told.Message
 }

@@ -17,7 +17,7 @@ func (c *check) recall() {
 			continue
 		}
 		begun[e.Message] = begun[e.Message] || e.Phase == Invoke
-		if e.Phase == OK && answered[e.Message] == nil {
+		if e.Phase == OK && answered[e.Message] == nil && !c.mayUndo(e) {
 			answered[e.Message] = e
 		}
 	}

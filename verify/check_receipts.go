@@ -25,17 +25,26 @@ type receiver struct {
 func (c *check) receipts() {
 	did := c.newClaims()
 	frames, rest := map[receiver]told{}, map[receiver][]told{}
-	highest := map[receiver]told{}
+	highest := newTally[receiver](c.losses)
 	for i := range c.run.Events {
 		e := &c.run.Events[i]
 		did.note(e)
+		highest.pass(e.At)
 		switch {
+		case e.Op == OpLoss:
+			before := did
+			did = c.newClaims()
+			did.lost = &before
+			c.surviving(i, did.note)
+			for of, list := range rest {
+				rest[of] = slices.DeleteFunc(list, func(t told) bool { return c.mayUndo(t.event) })
+			}
 		case e.Op == OpReceipt && e.Phase == OK && len(e.Users) > 0:
 			who := member{e.Conversation, e.Users[0]}
 			c.claimed(e, who, e.Kind, e.UpTo, did)
 			c.frameRises(frames, e, who)
-			if all := (receiver{member: who, kind: e.Kind}); e.UpTo > highest[all].figure {
-				highest[all] = told{e.UpTo, e}
+			if all := (receiver{member: who, kind: e.Kind}); e.UpTo > highest.best[all].figure && !c.spans(c.asked(e), e.At) {
+				highest.best[all] = told{e.UpTo, e}
 			}
 		case e.Op == OpPositions && e.Phase == OK:
 			for _, p := range e.Positions {
@@ -52,7 +61,7 @@ func (c *check) receipts() {
 			who := member{id, p.User}
 			for kind, figure := range p.kinds() {
 				c.claimed(nil, who, kind, figure, did)
-				best, ok := highest[receiver{member: who, kind: kind}]
+				best, ok := highest.best[receiver{member: who, kind: kind}]
 				if ok && figure < best.figure && !c.beganAnew(who) && !c.lossBetween(best.event.At, c.last) {
 					c.broken(RuleReceipts, []*Event{best.event}, "%s of %s in %s was told as %d and is stored as %d", kind, who.user, id, best.figure, figure)
 				}
@@ -74,7 +83,7 @@ func (c *check) frameRises(frames map[receiver]told, e *Event, who member) {
 		frames[at] = told{e.UpTo, e}
 		return
 	}
-	if e.UpTo < before.figure && e.At-before.event.At > c.limits.Reorder && !c.disturbed(before.event.At, e.At) && !c.beganAnew(who) && !c.lossBetween(before.event.At, e.At) {
+	if e.UpTo < before.figure && e.At-before.event.At > c.limits.Reorder && !c.disturbed(before.event.At, e.At) && !c.beganAnew(who) && !c.lossBetween(before.event.At, e.At) && !c.spans(before.event.At, e.At) {
 		c.broken(RuleReceipts, []*Event{before.event, e}, "%s of %s in %s fell from %d to %d", e.Kind, who.user, who.conversation, before.figure, e.UpTo)
 	}
 }
@@ -90,7 +99,7 @@ func (c *check) answerRises(rest map[receiver][]told, e *Event, of receiver, fig
 	if n > 0 && list[n-1].figure > figure && !c.beganAnew(of.member) && !c.lossBetween(list[n-1].event.At, e.At) {
 		c.broken(RuleReceipts, []*Event{list[n-1].event, e}, "%s of %s in %s fell from %d to %d", of.kind, of.member.user, of.member.conversation, list[n-1].figure, figure)
 	}
-	if len(list) == 0 || figure > list[len(list)-1].figure {
+	if (len(list) == 0 || figure > list[len(list)-1].figure) && !c.spans(asked, e.At) {
 		rest[of] = append(list, told{figure, e})
 	}
 }
@@ -99,18 +108,23 @@ func (c *check) answerRises(rest map[receiver][]told, e *Event, of receiver, fig
 type claims struct {
 	delivered, read map[member]int64
 	acked           map[client.UserID]int64 // the highest mailbox seq that a device of the user has acked
-	entries         map[slot]place
+	entries         map[slot][]place        // several where a lost store gave a seq out again
 	places          map[client.MessageID]place
+	lost            *claims // what they had done of a store that was lost, for what was still on its way
 }
 
 // newClaims is before anything was done.
 func (c *check) newClaims() claims {
-	d := claims{map[member]int64{}, map[member]int64{}, map[client.UserID]int64{}, map[slot]place{}, map[client.MessageID]place{}}
+	d := claims{delivered: map[member]int64{}, read: map[member]int64{}, acked: map[client.UserID]int64{}, entries: map[slot][]place{}, places: map[client.MessageID]place{}}
 	see := func(user client.UserID, s *Sight) {
-		if s.Seq != 0 {
-			d.entries[slot{user, s.Seq}] = place{s.Conversation, s.ConversationSeq}
-			d.places[s.Message] = place{s.Conversation, s.ConversationSeq}
+		if s.Seq == 0 {
+			return
 		}
+		at, is := slot{user, s.Seq}, place{s.Conversation, s.ConversationSeq}
+		if !slices.Contains(d.entries[at], is) {
+			d.entries[at] = append(d.entries[at], is)
+		}
+		d.places[s.Message] = is
 	}
 	for _, s := range c.sightings {
 		see(s.event.User, s.sight)
@@ -149,11 +163,19 @@ func (d claims) note(e *Event) {
 
 func (d claims) ackUpTo(user client.UserID, upTo int64) {
 	for seq := d.acked[user] + 1; seq <= upTo; seq++ {
-		if at, ok := d.entries[slot{user, seq}]; ok {
+		for _, at := range d.entries[slot{user, seq}] {
 			raise(d.delivered, member{at.conversation, user}, at.seq)
 		}
 	}
 	d.acked[user] = max(d.acked[user], upTo)
+}
+
+// of is how far a member has received or read.
+func (d claims) of(who member, kind string) int64 {
+	if kind == "delivered" {
+		return d.delivered[who]
+	}
+	return d.read[who]
 }
 
 func raise(figures map[member]int64, of member, to int64) { figures[of] = max(figures[of], to) }
@@ -161,12 +183,12 @@ func raise(figures map[member]int64, of member, to int64) { figures[of] = max(fi
 // claimed checks what is told of a member; e is nil for what the tables have. A member's positions begin where they joined.
 func (c *check) claimed(e *Event, who member, kind string, upTo int64, did claims) {
 	m := c.members[who.conversation]
-	if m == nil || !m.known {
+	if m == nil || !m.known || c.undone[who] {
 		return
 	}
-	may := did.read[who]
-	if kind == "delivered" {
-		may = did.delivered[who]
+	may := did.of(who, kind)
+	if e != nil && did.lost != nil && c.spans(c.asked(e), e.At) {
+		may = max(may, did.lost.of(who, kind))
 	}
 	if upTo > max(may, m.begin(who.user)) {
 		c.broken(RuleReceipts, []*Event{e}, "%s is said to have %s up to %d of conversation %s; the user's own devices have said so of %d", who.user, kind, upTo, who.conversation, may)
@@ -176,7 +198,7 @@ func (c *check) claimed(e *Event, who member, kind string, upTo int64, did claim
 // beganAnew says whether a member has left, after which positions begin anew.
 func (c *check) beganAnew(who member) bool {
 	m := c.members[who.conversation]
-	return m != nil && m.left(who.user)
+	return m != nil && m.left(who.user) || c.undone[who]
 }
 
 // disturbed says whether a fault was on between two times, or its after-effects were.

@@ -3,10 +3,11 @@ package verify
 import "ackbox/client"
 
 // stored: every send that was answered with a message is stored under its key, once, as it was answered, and in the
-// mailbox of everybody for whom it is.
+// mailbox of everybody for whom it is. What a loss of the store may have undone is there as it was answered, or not at all
+// until it is sent again.
 func (c *check) stored() {
 	for _, k := range c.keys {
-		first := k.answered()
+		first, doubtful := c.latest(k)
 		if first == nil {
 			continue
 		}
@@ -18,8 +19,12 @@ func (c *check) stored() {
 		if told.Hash != first.invoke.Hash && (!told.Recalled || !told.empty()) {
 			c.broken(RuleStored, show, "the send with key %s of %s was answered with other content", k.name, k.sender)
 		}
+		rows := c.storedKeys[k.key]
+		if doubtful && (len(rows) == 0 || rows[0].Message != told.Message && c.repeated(k)) {
+			c.result.Stats.Undone++
+			continue
+		}
 		if _, read := c.run.Tables.Conversations[told.Conversation]; read {
-			rows := c.storedKeys[k.key]
 			if len(rows) == 0 {
 				c.lost[told.Message] = true
 				c.broken(RuleStored, show, "lost: %v was accepted and is not stored", *told)

@@ -586,7 +586,7 @@ func TestDefects(t *testing.T) {
 func TestHistories(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		r := draw(t)
+		r := draw(t, 0)
 		if result := Check(*r); !result.OK() {
 			t.Fatalf("a false alarm: %v", result.Violations)
 		}
@@ -597,8 +597,8 @@ func TestHistories(t *testing.T) {
 	})
 }
 
-// draw makes a history of a server that keeps its promises.
-func draw(t *rapid.T) *Run {
+// draw makes a history of a server that keeps its promises, and whose store was put back some times.
+func draw(t *rapid.T, losses int) *Run {
 	w := newWorld(rapid.IntRange(3, 5).Draw(t, "users"))
 	users := len(w.boxes)
 	for _, p := range w.devices {
@@ -623,41 +623,51 @@ func draw(t *rapid.T) *Run {
 		slices.Sort(list)
 		return rapid.SampledFrom(list).Draw(t, "writer")
 	}
-	for range rapid.IntRange(1, 40).Draw(t, "steps") {
-		r := place()
-		switch rapid.IntRange(0, 11).Draw(t, "step") {
-		case 0, 1, 2, 3:
-			w.send(writer(r), r, rapid.Bool().Draw(t, "early"))
-		case 4:
-			w.lostAnswer(writer(r), r, rapid.Bool().Draw(t, "stored"), rapid.Bool().Draw(t, "again"))
-		case 5:
-			if len(w.sent) > 0 {
-				w.repeat(rapid.SampledFrom(w.sent).Draw(t, "sent"))
+	steps := func() {
+		for range rapid.IntRange(1, 40).Draw(t, "steps") {
+			r := place()
+			switch rapid.IntRange(0, 11).Draw(t, "step") {
+			case 0, 1, 2, 3:
+				w.send(writer(r), r, rapid.Bool().Draw(t, "early"))
+			case 4:
+				w.lostAnswer(writer(r), r, rapid.Bool().Draw(t, "stored"), rapid.Bool().Draw(t, "again"))
+			case 5:
+				if len(w.sent) > 0 {
+					w.repeat(rapid.SampledFrom(w.sent).Draw(t, "sent"))
+				}
+			case 6:
+				if len(w.sent) > 0 {
+					w.recall(rapid.SampledFrom(w.sent).Draw(t, "sent"))
+				}
+			case 7:
+				p := rapid.SampledFrom(w.devices).Draw(t, "device")
+				w.disconnect(p)
+				w.pull(p)
+			case 8:
+				if p := rapid.SampledFrom(w.devices).Draw(t, "device"); p.conn == "" {
+					w.connect(p)
+				}
+			case 9:
+				if who := someone("who"); r.kind == "group" && who != userID(0) {
+					w.join(r, userID(0), who)
+				}
+			case 10:
+				if who := someone("who"); r.kind == "group" && who != userID(0) {
+					w.leave(r, userID(0), who)
+				}
+			default:
+				w.readUpTo(writer(r), r)
+				w.look(writer(r), r)
 			}
-		case 6:
-			if len(w.sent) > 0 {
-				w.recall(rapid.SampledFrom(w.sent).Draw(t, "sent"))
-			}
-		case 7:
-			p := rapid.SampledFrom(w.devices).Draw(t, "device")
-			w.disconnect(p)
-			w.pull(p)
-		case 8:
-			if p := rapid.SampledFrom(w.devices).Draw(t, "device"); p.conn == "" {
-				w.connect(p)
-			}
-		case 9:
-			if who := someone("who"); r.kind == "group" && who != userID(0) {
-				w.join(r, userID(0), who)
-			}
-		case 10:
-			if who := someone("who"); r.kind == "group" && who != userID(0) {
-				w.leave(r, userID(0), who)
-			}
-		default:
-			w.readUpTo(writer(r), r)
-			w.look(writer(r), r)
 		}
+	}
+	steps()
+	for range losses {
+		copied, lose := w.keep()
+		copied()
+		steps()
+		lose()
+		steps()
 	}
 	return w.run()
 }

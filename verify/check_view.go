@@ -10,7 +10,7 @@ import (
 type holding struct {
 	began    time.Duration // of its first connection or pull
 	from     int64         // it holds, or wants, nothing up to this mailbox seq
-	seqs     map[int64]client.MessageID
+	seqs     map[int64]*Sight
 	logs     map[place]client.MessageID
 	retired  bool
 	lastSeen *Event
@@ -30,7 +30,7 @@ func (c *check) view() {
 			if e.Op != OpConnect && e.Op != OpPull || e.Phase != Invoke {
 				continue
 			}
-			h = &holding{began: e.At, from: -1, seqs: map[int64]client.MessageID{}, logs: map[place]client.MessageID{}}
+			h = &holding{began: e.At, from: -1, seqs: map[int64]*Sight{}, logs: map[place]client.MessageID{}}
 			devices[id] = h
 		}
 		h.note(e)
@@ -48,7 +48,7 @@ func (c *check) view() {
 				}
 			}
 			if s.Seq != 0 {
-				h.seqs[s.Seq] = s.Message
+				h.seqs[s.Seq] = s
 			}
 			h.logs[place{s.Conversation, s.ConversationSeq}] = s.Message
 			if e.Op == OpPush && s.Seq != 0 {
@@ -59,6 +59,7 @@ func (c *check) view() {
 			}
 		}
 	}
+	c.closed()
 	for id, h := range devices {
 		if h.retired {
 			continue
@@ -76,7 +77,15 @@ type logPush struct {
 
 // holds says whether the device has the message.
 func (h *holding) holds(s *Sight) bool {
-	return s.Seq != 0 && h.seqs[s.Seq] == s.Message || h.logs[place{s.Conversation, s.ConversationSeq}] == s.Message
+	return s.Seq != 0 && h.at(s.Seq) == s.Message || h.logs[place{s.Conversation, s.ConversationSeq}] == s.Message
+}
+
+// at is what the device holds at a seq of the mailbox, or nothing.
+func (h *holding) at(seq int64) client.MessageID {
+	if s := h.seqs[seq]; s != nil {
+		return s.Message
+	}
+	return ""
 }
 
 // note follows where the device begins, its steps back and its end.
@@ -87,9 +96,10 @@ func (h *holding) note(e *Event) {
 	case h.from < 0 && e.Op == OpConnect && e.Phase == OK:
 		h.from = e.Acked
 	case e.Op == OpReset && e.Conversation == "":
-		for seq := range h.seqs {
+		for seq, s := range h.seqs {
 			if seq > e.UpTo {
 				delete(h.seqs, seq)
+				delete(h.logs, place{s.Conversation, s.ConversationSeq})
 			}
 		}
 	case e.Op == OpReset:
@@ -106,12 +116,12 @@ func (h *holding) note(e *Event) {
 
 // pushed checks that something new to a device is not pushed after what follows it.
 func (c *check) pushed(e *Event, seq, newest int64) {
-	if seq < newest && e.Attempt <= 1 {
+	if seq < newest && e.Attempt <= 1 && !c.spans(c.asked(e), e.At) {
 		c.broken(RuleView, []*Event{e}, "%v was first pushed to %s of %s after %d had been pushed", e.Sights[0], e.Device, e.User, newest)
 	}
 }
 
-// complete compares what a device was shown with its user's mailbox.
+// complete compares what a device was shown with its user's mailbox: it has all of that, and nothing else.
 func (c *check) complete(id device, h *holding) {
 	mailbox, read := c.run.Tables.Mailboxes[id.user]
 	if !read {
@@ -119,9 +129,14 @@ func (c *check) complete(id device, h *holding) {
 	}
 	for i := range mailbox.Entries {
 		s := &mailbox.Entries[i]
-		if s.Seq > h.from && h.seqs[s.Seq] != s.Message {
+		if s.Seq > h.from && h.at(s.Seq) != s.Message {
 			c.lost[s.Message] = true
 			c.broken(RuleView, []*Event{h.lastSeen}, "lost: %v was never shown to %s of %s", *s, id.name, id.user)
+		}
+	}
+	for seq, s := range h.seqs {
+		if row := c.storedSlot[slot{id.user, seq}]; seq >= mailbox.Floor && (row == nil || row.Message != s.Message) {
+			c.broken(RuleView, []*Event{h.lastSeen}, "%s of %s still has %v, which is not stored there", id.name, id.user, *s)
 		}
 	}
 }
@@ -151,6 +166,11 @@ func (c *check) completeLogs(id device, h *holding) {
 				c.broken(RuleView, []*Event{h.lastSeen}, "lost: %v was never shown to %s of %s", *s, id.name, id.user)
 			}
 		}
+		for at, message := range h.logs {
+			if row := c.storedPlace[at]; at.conversation == conversation && at.seq >= max(table.From, from) && (row == nil || row.Message != message) {
+				c.broken(RuleView, []*Event{h.lastSeen}, "%s of %s still has message %s at %d of %s, which is not stored there", id.name, id.user, message, at.seq, conversation)
+			}
+		}
 	}
 }
 
@@ -169,4 +189,19 @@ func (c *check) firstSeen(id client.ConversationID, seq int64) time.Duration {
 		return at
 	}
 	return 0
+}
+
+// closed: no socket outlives a loss of the store by much, or its client would not ask what it has lost.
+func (c *check) closed() {
+	for connection, hello := range c.opened {
+		ended, is := c.ended[connection]
+		if !is {
+			ended = c.last
+		}
+		for _, l := range c.losses {
+			if hello.At < l.at && ended > l.at+closedAfterLoss {
+				c.broken(RuleView, []*Event{hello}, "the socket of %s of %s was open for %v after the store was lost", hello.Device, hello.User, (ended - l.at).Round(time.Second))
+			}
+		}
+	}
 }

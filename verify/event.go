@@ -57,6 +57,12 @@ const (
 	OpRetire Op = "retire"
 	// OpFault is a disturbance: begin and end, with Fault its name and, at begin, Limit.
 	OpFault Op = "fault"
+	// OpKeep is a copy of the whole store being made: begin and end. It holds what the store held at a moment between them.
+	OpKeep Op = "keep"
+	// OpLoss: the store is dead, and what comes back in its place is the copy that was kept with the same Call. What was
+	// told before the copy began is still true, what is asked for after the loss is answered from what came back, and
+	// what lies between may have happened or not.
+	OpLoss Op = "loss"
 )
 
 // Phase is where in an operation an event is.

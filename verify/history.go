@@ -100,6 +100,18 @@ func (r *Recorder) Fault(name string, limit time.Duration) (end func()) {
 	}
 }
 
+// Keep takes down that a copy of the store is being made. copied takes down its end; lose, that the store is dead and the
+// copy comes in its place. lose is called after the store has answered for the last time and before the copy can.
+func (r *Recorder) Keep() (copied, lose func()) {
+	e := Event{Op: OpKeep, Phase: Begin, Call: r.call.Add(1)}
+	r.Add(e)
+	copied = func() {
+		e.Phase = End
+		r.Add(e)
+	}
+	return copied, func() { r.Add(Event{Op: OpLoss, Phase: OK, Call: e.Call}) }
+}
+
 // Len is how many events there are.
 func (r *Recorder) Len() int {
 	r.mu.Lock()

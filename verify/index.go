@@ -1,6 +1,8 @@
 package verify
 
 import (
+	"cmp"
+	"maps"
 	"slices"
 	"time"
 
@@ -32,14 +34,22 @@ type keyed struct {
 
 // answered is the try whose answer came first, or nil.
 func (k *keyed) answered() *try {
-	var first *try
+	if all := k.answers(); len(all) > 0 {
+		return all[0]
+	}
+	return nil
+}
+
+// answers are the tries that were answered with a message, in order of their answers.
+func (k *keyed) answers() []*try {
+	var all []*try
 	for i := range k.tries {
-		t := &k.tries[i]
-		if t.answer() != nil && (first == nil || t.end.At < first.end.At) {
-			first = t
+		if t := &k.tries[i]; t.answer() != nil {
+			all = append(all, t)
 		}
 	}
-	return first
+	slices.SortStableFunc(all, func(a, b *try) int { return cmp.Compare(a.end.At, b.end.At) })
+	return all
 }
 
 // refused says whether every try was refused for certain, so that nothing may be stored.
@@ -102,8 +112,11 @@ type index struct {
 	storedSlot  map[slot]*Sight
 	members     map[client.ConversationID]*membership
 
-	losses   []time.Duration // when positions were told to have changed: a database that was lost
-	phantoms map[*Sight]bool // shown before such a moment, and not stored
+	told     []time.Duration  // when positions were told to have changed: a database that was lost
+	losses   []loss           // a store that was put back, in order of time
+	ends     map[int64]*Event // of calls
+	phantoms map[*Sight]bool  // shown before such a moment, and not stored
+	undone   map[member]bool  // members of whom something was told that is not stored
 	faults   []fault
 	first    map[place]time.Duration // when a message was first shown; made when first asked for
 }
@@ -126,6 +139,7 @@ func newIndex(run Run) *index {
 		opened: map[string]*Event{}, dialled: map[string]*Event{}, ended: map[string]time.Duration{},
 		storedKeys: map[key][]*Sight{}, storedPlace: map[place]*Sight{}, storedSlot: map[slot]*Sight{},
 		members: map[client.ConversationID]*membership{}, phantoms: map[*Sight]bool{},
+		ends: map[int64]*Event{}, undone: map[member]bool{},
 	}
 	x.readTables()
 	x.readEvents()
@@ -163,11 +177,15 @@ func (x *index) readTables() {
 func (x *index) readEvents() {
 	tries := map[int64]attempt{}
 	open := map[int64]int{}
+	keeping := map[int64][]time.Duration{}
 	for i := range x.run.Events {
 		e := &x.run.Events[i]
 		x.last = e.At
-		if e.Phase == Invoke {
+		switch {
+		case e.Phase == Invoke:
 			x.invokes[e.Call] = e
+		case x.invokes[e.Call] != nil:
+			x.ends[e.Call] = e
 		}
 		switch e.Op {
 		case OpSend:
@@ -180,10 +198,16 @@ func (x *index) readEvents() {
 		case OpClose:
 			x.ended[e.Connection] = e.At
 			if e.Code == closePositions {
-				x.losses = append(x.losses, e.At)
+				x.told = append(x.told, e.At)
 			}
 		case OpReset:
-			x.losses = append(x.losses, e.At)
+			x.told = append(x.told, e.At)
+		case OpKeep:
+			keeping[e.Call] = append(keeping[e.Call], e.At)
+		case OpLoss:
+			if kept := keeping[e.Call]; len(kept) == 2 {
+				x.losses = append(x.losses, loss{kept[0], kept[1], e.At})
+			}
 		case OpFault:
 			switch e.Phase {
 			case Begin:
@@ -252,7 +276,8 @@ func (x *index) asked(e *Event) time.Duration {
 }
 
 // findPhantoms finds what was shown, is stored otherwise or not at all, and was given up by a step back of its user:
-// a database may show what it then loses in a crash, and the contract says how that is told.
+// a database may show what it then loses in a crash, and the contract says how that is told. Or it was lost with the
+// store's last moments: that the devices have given it up is for view to say.
 func (x *index) findPhantoms() {
 	resets := map[client.UserID]time.Duration{} // the last
 	for i := range x.run.Events {
@@ -260,11 +285,28 @@ func (x *index) findPhantoms() {
 			resets[e.User] = e.At
 		}
 	}
+	known := map[client.MessageID]time.Duration{} // since when somebody has seen it
 	for _, s := range x.sightings {
-		if s.event.Op != OpSend && s.event.At < resets[s.event.User] && x.differs(s) {
-			x.phantoms[s.sight] = true
+		if _, seen := known[s.sight.Message]; !seen {
+			known[s.sight.Message] = s.event.At
 		}
 	}
+	for _, s := range x.sightings {
+		if !x.differs(s) {
+			continue
+		}
+		if len(x.losses) == 0 {
+			x.phantoms[s.sight] = s.event.Op != OpSend && s.event.At < resets[s.event.User]
+			continue
+		}
+		x.phantoms[s.sight] = slices.ContainsFunc(x.losses, func(l loss) bool { return l.mayUndo(s.invoked, known[s.sight.Message]) })
+		if x.phantoms[s.sight] && s.sight.Notice != nil {
+			for _, user := range s.sight.Notice.Users {
+				x.undone[member{s.sight.Conversation, user}] = true
+			}
+		}
+	}
+	maps.DeleteFunc(x.phantoms, func(_ *Sight, is bool) bool { return !is })
 }
 
 // differs says whether the tables have another message, or none, where one was shown.
@@ -283,9 +325,13 @@ func (x *index) differs(s sighting) bool {
 }
 
 // lossBetween says whether a loss of the database's tail explains that what was told at one time is less at another: its
-// telling may come a little after the first look at what is left.
+// telling may come a little after the first look at what is left. Where the history itself says what was lost, the rules
+// go back by that.
 func (x *index) lossBetween(from, to time.Duration) bool {
-	for _, at := range x.losses {
+	if len(x.losses) > 0 {
+		return false
+	}
+	for _, at := range x.told {
 		if at >= from && at <= to+lossTold {
 			return true
 		}

@@ -59,6 +59,8 @@ type Stats struct {
 	Deliveries int `json:"deliveries"`
 	Duplicates int `json:"duplicates"` // pushed or pulled again to a device that had it, and dropped there
 	TakenBack  int `json:"taken_back"` // shown before a reset, and not stored: a database that lost its tail
+	Undone     int `json:"undone"`     // accepted, then lost with the store's last moments, and not sent again with an answer
+	Resets     int `json:"resets"`     // steps back of devices in their mailboxes and large groups
 	Recalls    int `json:"recalls"`
 	Connects   int `json:"connects"`
 

@@ -42,6 +42,10 @@ type phone struct {
 	acked   int64
 	logs    map[client.ConversationID]int64
 	started bool
+
+	lost     bool // what it holds is of a store that was lost, above these:
+	good     int64
+	goodLogs map[client.ConversationID]int64
 }
 
 func newWorld(users int) *world {
@@ -163,6 +167,7 @@ func (w *world) tell(r *room, of client.UserID, kind string, upTo int64) {
 }
 
 func (w *world) connect(p *phone) {
+	w.stepBack(p)
 	e := w.invoke(Event{Op: OpConnect, User: p.user, Device: p.name, After: p.held})
 	w.receipts(p.user, p.held)
 	p.acked, p.conn, p.started = p.held, fmt.Sprint(e.Call), true
@@ -181,6 +186,7 @@ func (w *world) disconnect(p *phone) {
 
 // pull syncs a device that may be offline.
 func (w *world) pull(p *phone) {
+	w.stepBack(p)
 	e := w.invoke(Event{Op: OpPull, User: p.user, Device: p.name, After: p.held, Acks: true})
 	w.receipts(p.user, p.held)
 	box := w.boxes[p.user]
