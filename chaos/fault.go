@@ -42,6 +42,9 @@ type Strike struct {
 	Short bool // the shorter of two durations
 	Load  *Load
 
+	// Keep takes down that the database is being copied; see verify.Recorder.
+	Keep func() (copied, lose func())
+
 	note func(what string)  // into the history
 	hit  func(victim *Node) // for the recovery
 }

@@ -13,6 +13,10 @@ func databaseFaults() []Fault {
 		{Name: "kill-mariadb", Help: "kill -9 of MariaDB (binary log synced at every commit)", Shape: Shape{Nodes: 2}, Strike: killMariaDB},
 		{Name: "kill-mariadb-unsafe", Help: "kill -9 of MariaDB without a binary log: positions may be lost", Shape: Shape{Nodes: 2, Unsafe: true}, Strike: killMariaDB},
 		{Name: "mariadb-down", Help: "MariaDB killed and away for 75 s, longer than nodes have ids in reserve (short: 5 s)", Shape: Shape{Nodes: 2}, Strike: mariaDBDown},
+		{
+			Name: "lost-tail", Help: "MariaDB killed, and put back to what it held a moment before: accepted sends are gone", Shape: Shape{Nodes: 2},
+			Crowd: Crowd{People: 24, Groups: 4, GroupSize: 6, LogSize: 16, Moving: time.Second, Churn: 0.02}, Strike: loseTail, // few are cut: they shall be told
+		},
 		{Name: "cut-commit", Help: "connections cut exactly in COMMIT, before it arrives or before its answer does", Shape: Shape{Nodes: 2, DatabaseProxies: true}, Strike: cutCommit},
 		{Name: "db-readonly", Help: "MariaDB set read-only", Shape: Shape{Nodes: 2}, Strike: readOnly},
 		{Name: "pool-exhausted", Help: "MariaDB has two connections left for all nodes", Shape: Shape{Nodes: 2}, Strike: exhaust},
@@ -38,6 +42,44 @@ func mariaDBDown(ctx context.Context, s *Strike) error {
 	}
 	err := wait(ctx, s.long(75*time.Second, 5*time.Second))
 	return errors.Join(err, s.MariaDB.Start(context.WithoutCancel(ctx)), s.AwaitReady(ctx))
+}
+
+// loseTail puts the database back to what it held some hundred milliseconds before it was killed. Every other time an
+// operator tells it so, as docs/operations.md asks for after a restore; the nodes have to notice without that too.
+func loseTail(ctx context.Context, s *Strike) error {
+	told, what := s.Rand.IntN(2) == 0, "the database is killed and loses its last moments"
+	if told {
+		what += ", and is marked as restored"
+	}
+	s.Begin(nil, what)
+	copied, lose := s.Keep()
+	if err := s.MariaDB.Keep(ctx, copied); err != nil {
+		return err
+	}
+	if err := wait(ctx, 200*time.Millisecond+time.Duration(s.Rand.Int64N(int64(time.Second)))); err != nil {
+		return err
+	}
+	if err := s.MariaDB.Kill(); err != nil {
+		return err
+	}
+	s.Done(nil)
+	lose()
+	if err := s.MariaDB.PutBack(); err != nil {
+		return err
+	}
+	if err := s.MariaDB.Start(ctx); err != nil {
+		return err
+	}
+	if told {
+		if err := s.Nodes[0].Command(ctx, "restored"); err != nil {
+			return err
+		}
+	}
+	if err := s.AwaitReady(ctx); err != nil {
+		return err
+	}
+	// The nodes close sockets for some seconds; now and then the next blow comes before they have closed all.
+	return wait(ctx, time.Duration(s.Rand.Int64N(int64(s.long(10*time.Second, time.Second)))))
 }
 
 // cutCommit cuts up to 8 commits of one node, half of the times before and half after the database has got them.

@@ -36,8 +36,6 @@ const (
 	registering = 4
 	// hurry is how many times the usual rate a burst has.
 	hurry = 10
-	// moving is how often somebody's connection is cut; they come back at another node, so that no node stays empty.
-	moving = 100 * time.Millisecond
 	// lull is how long devices stay online after the last send, to be pushed what they have not.
 	lull = 1500 * time.Millisecond
 )
@@ -136,7 +134,7 @@ func (l *Load) Start(ctx context.Context) {
 	}
 	random := l.fork()
 	l.sending.Go(func() {
-		for wait(sending, moving) == nil {
+		for wait(sending, l.crowd.Moving) == nil {
 			p := l.people[random.IntN(len(l.people))]
 			if err := p.Drop(sending); err != nil { // it is busy until the end
 				return

@@ -131,6 +131,16 @@ func (n *Node) Collect(ctx context.Context) error {
 	return nil
 }
 
+// Command runs another command of the node's binary beside it, with its settings.
+func (n *Node) Command(ctx context.Context, args ...string) error {
+	cmd := exec.CommandContext(ctx, n.bin, args...)
+	cmd.Dir, cmd.Env = n.dir, n.env
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("%s %s: %w\n%s", n.Name, strings.Join(args, " "), err, out)
+	}
+	return nil
+}
+
 // Kill ends the process with SIGKILL and waits until it is gone.
 func (n *Node) Kill() error { return n.process.Kill() }
 

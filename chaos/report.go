@@ -28,6 +28,8 @@ type Sums struct {
 	Deliveries int           `json:"deliveries"`
 	Duplicates int           `json:"duplicates"` // pushed or pulled again and dropped by the device
 	TakenBack  int           `json:"taken_back"` // read by others, then lost by the database, never accepted
+	Undone     int           `json:"undone"`     // accepted, and gone with the last moments of a database that was put back
+	Resets     int           `json:"resets"`     // steps back of devices
 	Lost       int           `json:"lost"`
 	Doubled    int           `json:"doubled"`
 	Violations int           `json:"violations"`
@@ -50,6 +52,8 @@ func (s *Sums) add(result verify.Result, took recovery) {
 	s.Deliveries += stats.Deliveries
 	s.Duplicates += stats.Duplicates
 	s.TakenBack += stats.TakenBack
+	s.Undone += stats.Undone
+	s.Resets += stats.Resets
 	s.Lost += stats.Lost
 	s.Doubled += stats.Doubled
 	s.Violations += len(result.Violations)
@@ -95,14 +99,14 @@ func machine() Machine {
 // Table writes the report for people.
 func (r Report) Table(out io.Writer) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "fault\tcycles\tsends ok\tunknown\trefused\tsends/s\tdelivered\tlost\tdoubled\tviolations\tsend again p50\tmax\tdelivery again p50\tmax\t")
+	fmt.Fprintln(w, "fault\tcycles\tsends ok\tunknown\trefused\tsends/s\tdelivered\tundone\tsteps back\tlost\tdoubled\tviolations\tsend again p50\tmax\tdelivery again p50\tmax\t")
 	for _, s := range r.Faults {
 		rate := 0.0
 		if s.Sending > 0 {
 			rate = float64(s.Accepted) / s.Sending.Seconds()
 		}
-		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%.0f\t%d\t%d\t%d\t%d\t%s\t%s\t%s\t%s\t\n", s.Fault, s.Cycles, s.Accepted, s.Unknown, s.Refused, rate,
-			s.Deliveries, s.Lost, s.Doubled, s.Violations, median(s.SendRecovery), longest(s.SendRecovery), median(s.DeliveryRecovery), longest(s.DeliveryRecovery))
+		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%.0f\t%d\t%d\t%d\t%d\t%d\t%d\t%s\t%s\t%s\t%s\t\n", s.Fault, s.Cycles, s.Accepted, s.Unknown, s.Refused, rate,
+			s.Deliveries, s.Undone, s.Resets, s.Lost, s.Doubled, s.Violations, median(s.SendRecovery), longest(s.SendRecovery), median(s.DeliveryRecovery), longest(s.DeliveryRecovery))
 	}
 	if err := w.Flush(); err != nil {
 		return fmt.Errorf("print the report: %w", err)

@@ -234,8 +234,8 @@ func (r *run) round(ctx context.Context, n int) (broken string, err error) {
 	r.state.Sums.Sending += sending
 	r.state.Sums.add(result, recovered(events, blows))
 	s := result.Stats
-	r.say("%d of %d cycles: %d sends in %d tries, %d unknown, %d refused, %d delivered, %d events checked, %d deadlocks, %d violations", r.state.Sums.Cycles, r.Cycles,
-		s.Accepted, s.Tries, s.Unknown, s.Refused, s.Deliveries, s.Events, r.state.Sums.Deadlocks, len(result.Violations))
+	r.say("%d of %d cycles: %d sends in %d tries, %d unknown, %d refused, %d delivered, %d events checked, %d deadlocks, %d sends undone, %d steps back, %d violations", r.state.Sums.Cycles, r.Cycles,
+		s.Accepted, s.Tries, s.Unknown, s.Refused, s.Deliveries, s.Events, r.state.Sums.Deadlocks, s.Undone, s.Resets, len(result.Violations))
 	if result.OK() {
 		if r.Keep {
 			r.keep("kept")
@@ -261,7 +261,7 @@ func (r *run) round(ctx context.Context, n int) (broken string, err error) {
 // cycle injects the fault once.
 func (r *run) cycle(ctx context.Context, random *rand.Rand, recorder *verify.Recorder, load *Load) (b blow, err error) {
 	end := func() {}
-	s := &Strike{Deployment: r.deployment, Rand: random, Short: r.Short, Load: load}
+	s := &Strike{Deployment: r.deployment, Rand: random, Short: r.Short, Load: load, Keep: recorder.Keep}
 	s.note = func(what string) { end = recorder.Fault(what, r.fault.limit()) }
 	s.hit = func(victim *Node) {
 		b.at = recorder.Now()
