@@ -72,7 +72,7 @@ var mutants = []mutant{
 		// has there, and 12 kill-mariadb-unsafe took nothing back that anybody had read and whose seq came to be used again.
 		name: "no-after-id", rule: "a position is checked by the id found there",
 		edits:  []edit{{"service/ack.go", "case id != 0 && found != 0 && found != id:", "case id != 0 && found != 0 && found != id && seq < 0:"}},
-		suites: []suite{test("./e2e", "TestEmbedded/shared/(mailbox_position_lost|socket_last_id_mismatch)")},
+		suites: []suite{test("./e2e", "TestEmbedded/shared/(mailbox_position_lost|socket_last_id_mismatch)"), chaos("lost-tail", 10)},
 	},
 	{
 		name: "window-answers", rule: "a hit in the window is never an answer",
