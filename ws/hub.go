@@ -22,14 +22,15 @@ import (
 // Settings of a socket. Small on purpose: ten thousand idle ones live in one process.
 const (
 	socketBuffer = 256 // bytes, for reading
-	// maxClientFrame bounds what a client may send: control frames; a data frame up to this
-	// size is told that data is not accepted (1003), a larger one that it is too big (1009).
+	// maxClientFrame bounds what is read of a client's data frame before it is told that data is
+	// not accepted: of a larger one nothing.
 	maxClientFrame = 128 << 10
 	writeWait      = 20 * time.Second // above service's SlowTimeout, so that 4009 comes first
 
 	closeProtocolError   = 1002
 	closeUnsupportedData = 1003
-	closeTooBig          = 1009
+
+	pushOnly = "this socket only pushes; send by REST"
 )
 
 // Subprotocol is what browsers name beside their ticket.
@@ -72,7 +73,7 @@ func NewHub(limit int, silence time.Duration, checkOrigin func(*http.Request) bo
 		},
 	}
 	refuse := func(s *melody.Session, _ []byte) {
-		connOf(s).Close(nil, closeUnsupportedData, "this socket only pushes; send by REST")
+		connOf(s).Close(nil, closeUnsupportedData, pushOnly)
 	}
 	h.melody.HandleConnect(func(s *melody.Session) {
 		u, _ := s.Request.Context().Value(upgradeKey{}).(*upgrade)
@@ -88,7 +89,7 @@ func NewHub(limit int, silence time.Duration, checkOrigin func(*http.Request) bo
 		var broken net.Error
 		switch {
 		case errors.Is(err, websocket.ErrReadLimit):
-			connOf(s).Close(nil, closeTooBig, "")
+			connOf(s).Close(nil, closeUnsupportedData, pushOnly)
 		case errors.As(err, &closed), errors.As(err, &broken), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed), errors.Is(err, websocket.ErrCloseSent):
 		default: // gorilla has no type for what breaks the protocol
 			connOf(s).Close(nil, closeProtocolError, strings.TrimPrefix(err.Error(), "websocket: "))
