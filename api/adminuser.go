@@ -231,8 +231,8 @@ func (a *API) registerAdminDevices() {
 	}, read, a.adminDevices)
 	adminRoute(a, huma.Operation{
 		OperationID: "admin-forget-device", Method: http.MethodDelete, Path: devicePath, Summary: "Forget a device",
-		Description: "As its user can: its position goes, its socket closes with 4001, the login that was last seen on it ends.",
-	}, onDevice("device.forget"), noted(func(ctx context.Context, key model.DeviceKey) error { return a.deps.Devices.Forget(ctx, key) }))
+		Description: "Its position goes, its socket closes with 4001, the login that was last seen on it ends.",
+	}, onDevice("device.forget"), noted(func(ctx context.Context, key model.DeviceKey) error { return a.deps.Devices.Forget(ctx, key, 0) }))
 	adminRoute(a, huma.Operation{
 		OperationID: "admin-close-socket", Method: http.MethodPost, Path: devicePath + "/close", Summary: "Close a device's socket",
 		Description: "With 1012, on whichever node it is: the client comes back. 404 when there is none.",

@@ -50,8 +50,8 @@ func (a *API) registerDevices(h huma.API) {
 	})
 	route(h, huma.Operation{
 		OperationID: "forget-device", Method: http.MethodDelete, Path: "/v1/devices/{device_id}", Tags: tags, Summary: "Forget a device",
-		Description: "Its position goes, its socket closes with 4001, and the login that was last seen on it ends: its access and refresh tokens work no more. It may be the device that asks.",
+		Description: "Its position goes, its socket closes with 4001, and the login that was last seen on it ends: its access and refresh tokens work no more. The login that asks goes on.",
 	}, func(ctx context.Context, in *devicePath) (*none, error) {
-		return nil, a.deps.Devices.Forget(ctx, deviceKey(ctx, model.DeviceID(in.DeviceID)))
+		return nil, a.deps.Devices.Forget(ctx, deviceKey(ctx, model.DeviceID(in.DeviceID)), CallerFrom(ctx).FamilyID)
 	})
 }

@@ -94,10 +94,18 @@ func removeDevices(t *testing.T, here, there *system) {
 		t.Errorf("a login that the device had given up: %v", err)
 	}
 
-	// One's own.
+	// Several of one login, as a program has that logs in once; the last is one's own. The login goes on.
+	remote.ack("tablet", 1, 1)
+	remote.forget("tablet")
+	kept.alive()
 	remote.forget("laptop")
 	kept.endsWith(4001)
-	remote.ended(there)
+	if list, err := remote.Devices(within(t, patience)); err != nil || len(list) != 0 {
+		t.Errorf("after one's own device was removed: %+v, %v", list, err)
+	}
+	if _, err := here.client.Refresh(within(t, patience), remote.RefreshToken); err != nil {
+		t.Errorf("the login that asked: %v", err)
+	}
 }
 
 // deviceLimit: beyond the most, a new device takes the place of the longest unseen.

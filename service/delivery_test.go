@@ -431,7 +431,7 @@ func TestKicks(t *testing.T) {
 	a, b, c := connect("a", 1), connect("b", 2), connect("c", 2)
 	i.delivery.Revoke(i.reads, 1)
 	a.closedWith(CloseToken)
-	must(t, NewDevices(i.store, nil, i.delivery, nil).Forget(t.Context(), i.device("b")))
+	must(t, NewDevices(i.store, nil, i.delivery, nil).Forget(t.Context(), i.device("b"), 0))
 	b.closedWith(CloseToken)
 	closed, _ := c.line.state()
 	equal(t, "another device closed", closed, false)

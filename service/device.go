@@ -53,20 +53,25 @@ func (d *Devices) List(ctx context.Context, user model.UserID) ([]DeviceState, e
 }
 
 // Forget deletes a device's position, ends the login that was last seen on it (all of that
-// login's tokens, one's own too when it is the device that asks) and closes its socket, on
-// whichever node it is. CodeNotFound when there is no such device.
-func (d *Devices) Forget(ctx context.Context, key model.DeviceKey) error {
+// login's tokens) and closes its socket, on whichever node it is. The login that asks goes on
+// (by; 0: none of them asks): ending that one is logging out. CodeNotFound when there is no such
+// device.
+func (d *Devices) Forget(ctx context.Context, key model.DeviceKey, by model.FamilyID) error {
 	var device model.Device
+	ends := false
 	err := d.store.Tx(ctx, func(tx *model.Store) (err error) {
-		if device, err = tx.DeleteDevice(ctx, key); err != nil || device.Family == 0 {
+		if device, err = tx.DeleteDevice(ctx, key); err != nil {
 			return err
+		}
+		if ends = device.Family != 0 && device.Family != by; !ends {
+			return nil
 		}
 		return tx.RevokeFamily(ctx, device.Family, model.MillisOf(d.auth.now()))
 	})
 	if err != nil {
 		return fmt.Errorf("forget a device: %w", err)
 	}
-	if device.Family != 0 {
+	if ends {
 		d.auth.revoked(ctx, key.UserID, device.Family)
 	}
 	d.delivery.Kick(key.UserID, func(s *Session) bool { return s.Key == key }, CloseToken, "the device was removed")

@@ -128,7 +128,7 @@ func TestRelay(t *testing.T) {
 	hears(one.node, a)
 	one.delivery.Revoke(one.reads, 6)
 	a.closedWith(CloseToken)
-	must(t, NewDevices(store, nil, one.delivery, nil).Forget(t.Context(), one.device("b")))
+	must(t, NewDevices(store, nil, one.delivery, nil).Forget(t.Context(), one.device("b"), 0))
 	b.closedWith(CloseToken)
 	c := connect("c", 8)
 	hears(one.node, c)
