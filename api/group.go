@@ -117,9 +117,10 @@ func (a *API) registerGroups(h huma.API) {
 		return conversationOut(me)(a.deps.Groups.Update(ctx, me, in.GroupID.ID, service.GroupChange(in.Body)))
 	})
 	route(h, huma.Operation{
-		OperationID: "dissolve-group", Method: http.MethodDelete, Path: "/v1/groups/{group_id}", Tags: tags, Summary: "End a group", Description: "By its owner.",
-	}, func(ctx context.Context, in *groupPath) (*none, error) {
-		return nil, a.deps.Groups.Dissolve(ctx, CallerFrom(ctx).UserID, in.GroupID.ID)
+		OperationID: "dissolve-group", Method: http.MethodDelete, Path: "/v1/groups/{group_id}", Tags: tags, Summary: "End a group", Description: "By its owner. The answer is the group as it was, with the notice of its end as its last message.",
+	}, func(ctx context.Context, in *groupPath) (*conversationOutput, error) {
+		me := CallerFrom(ctx).UserID
+		return conversationOut(me)(a.deps.Groups.Dissolve(ctx, me, in.GroupID.ID))
 	})
 	route(h, huma.Operation{
 		OperationID: "list-members", Method: http.MethodGet, Path: "/v1/groups/{group_id}/members", Tags: tags, Summary: "Its members",

@@ -60,10 +60,11 @@ func (s *Session) ChangeGroup(ctx context.Context, id ConversationID, fields map
 	return c, err
 }
 
-// Dissolve ends a group.
-func (s *Session) Dissolve(ctx context.Context, id ConversationID) error {
-	_, err := s.Call(ctx, http.MethodDelete, id.group(), nil, nil)
-	return err
+// Dissolve ends a group, and answers it as it was.
+func (s *Session) Dissolve(ctx context.Context, id ConversationID) (Conversation, error) {
+	var c Conversation
+	_, err := s.Call(ctx, http.MethodDelete, id.group(), nil, &c)
+	return c, err
 }
 
 // Members lists a group's members after a cursor; limit 0 leaves it to the server.

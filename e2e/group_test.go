@@ -386,11 +386,11 @@ func (a *actor) stranger(id client.ConversationID, message client.MessageID) {
 		"add":          func() error { return a.AddMembers(ctx, id, a.id()) },
 		"remove":       func() error { return a.RemoveMember(ctx, id, a.id()) },
 		"role":         func() error { return a.SetRole(ctx, id, a.id(), "owner") },
-		"dissolve":     func() error { return a.Dissolve(ctx, id) },
+		"dissolve":     func() error { _, err := a.Dissolve(ctx, id); return err },
 		"ack":          func() error { return a.AckLog(ctx, "laptop", id, 1) },
 	} {
 		problem, ok := client.AsProblem(try())
-		if !ok || problem.Status != http.StatusNotFound && (what != "add" || problem.Status != http.StatusUnprocessableEntity) {
+		if !ok || problem.Status != http.StatusNotFound {
 			a.t.Errorf("%s of a group that is not mine: %v, want 404", what, problem)
 		}
 	}
@@ -419,7 +419,7 @@ func groupStrangers(t *testing.T, s *system) {
 	refused(t, err, "", http.StatusNotFound)
 	refused(t, alice.AddMembers(ctx, direct, eve.id()), "", http.StatusNotFound)
 	refused(t, alice.RemoveMember(ctx, direct, alice.id()), "", http.StatusNotFound)
-	refused(t, alice.Dissolve(ctx, direct), "", http.StatusNotFound)
+	refused(t, lastError(alice.Dissolve(ctx, direct)), "", http.StatusNotFound)
 	alice.send(bob, "still here")
 }
 
@@ -457,7 +457,7 @@ func groupRoles(t *testing.T, s *system) {
 	}
 	dave.wantRoles(id, map[client.UserID]string{alice.id(): "admin", bob.id(): "owner", carol.id(): "admin", dave.id(): "member"})
 	refused(t, alice.SetRole(ctx, id, alice.id(), "owner"), "forbidden", http.StatusForbidden)
-	refused(t, alice.Dissolve(ctx, id), "forbidden", http.StatusForbidden)
+	refused(t, lastError(alice.Dissolve(ctx, id)), "forbidden", http.StatusForbidden)
 	if err := bob.SetRole(ctx, id, alice.id(), "member"); err != nil {
 		t.Errorf("the new owner gives a role: %v", err)
 	}
@@ -495,9 +495,13 @@ func groupDissolve(t *testing.T, s *system) {
 	id := alice.group(bob)
 	sent := bob.say(id, "words that stay")
 	phone, laptop := alice.openLive("phone"), bob.openLive("laptop")
-	refused(t, bob.Dissolve(within(t, patience), id), "forbidden", http.StatusForbidden)
-	if err := alice.Dissolve(within(t, patience), id); err != nil {
+	refused(t, lastError(bob.Dissolve(within(t, patience), id)), "forbidden", http.StatusForbidden)
+	gone, err := alice.Dissolve(within(t, patience), id)
+	if err != nil {
 		t.Fatalf("dissolve: %v", err)
+	}
+	if gone.ConversationID != id || gone.Head != 3 || gone.LastMessage == nil || gone.LastMessage.ConversationSeq != 3 {
+		t.Errorf("the group that was dissolved: %+v, want it with the notice as its last message", gone)
 	}
 	phone.changed(id, "removed")
 	laptop.changed(id, "removed")

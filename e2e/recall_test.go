@@ -97,7 +97,7 @@ func recall(t *testing.T, s *system) {
 	gone(t, "direct history", bob.wholeHistory(direct.Message.ConversationID, 0)[0])
 }
 
-func lastError(_ client.Message, err error) error { return err }
+func lastError[T any](_ T, err error) error { return err }
 
 // recallRepeatedPush: a push that is repeated after a recall has no content any more.
 func recallRepeatedPush(t *testing.T, s *system) {

@@ -84,7 +84,7 @@ func messagesFromStrangers(t *testing.T, s *system) {
 		t.Fatal(err)
 	}
 	friend.notAccepted(bob)
-	if err := bob.Dissolve(within(t, patience), group.ConversationID); err != nil {
+	if _, err := bob.Dissolve(within(t, patience), group.ConversationID); err != nil {
 		t.Fatal(err)
 	}
 	colleague.send(bob, "we worked together")

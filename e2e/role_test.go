@@ -120,7 +120,7 @@ func groupPowers(t *testing.T, s *system) {
 			return lastError(by.Recall(within(t, patience), g.word[by].MessageID))
 		}},
 		{"leave", yes, yes, yes, false, func(g *stage, by *actor) error { return by.RemoveMember(within(t, patience), g.id, by.id()) }},
-		{"dissolve", no, no, yes, false, func(g *stage, by *actor) error { return by.Dissolve(within(t, patience), g.id) }},
+		{"dissolve", no, no, yes, false, func(g *stage, by *actor) error { return lastError(by.Dissolve(within(t, patience), g.id)) }},
 	} {
 		t.Run(action.what, func(t *testing.T) {
 			g := newStage(own(t, people))

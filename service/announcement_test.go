@@ -194,7 +194,7 @@ func TestAnnouncementsOfOne(t *testing.T) {
 			"leave":    w.groups.Remove(within(t), me, model.Everyone, me),
 			"add":      w.groups.Add(within(t), me, model.Everyone, []model.UserID{other}),
 			"rename":   failed(w.groups.Update(within(t), me, model.Everyone, GroupChange{Name: new("mine")})),
-			"dissolve": w.groups.Dissolve(within(t), me, model.Everyone),
+			"dissolve": failed(w.groups.Dissolve(within(t), me, model.Everyone)),
 			"mute":     w.groups.Mute(within(t), me, model.Everyone, other, 1),
 		} {
 			if model.CodeOf(err) != model.CodeNotFound {

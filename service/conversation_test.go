@@ -69,8 +69,9 @@ func TestPreferencesOfADissolvedGroup(t *testing.T) {
 		n := newNode(t, store, standard, newHandClock().now)
 		owner, yes := n.user(t), true
 		id := n.group(t, owner)
-		must(t, n.groups().Dissolve(within(t), owner, id))
-		_, err := n.conversations.Prefer(within(t), owner, id, model.Preferences{Pinned: &yes})
+		_, err := n.groups().Dissolve(within(t), owner, id)
+		must(t, err)
+		_, err = n.conversations.Prefer(within(t), owner, id, model.Preferences{Pinned: &yes})
 		wantError(t, err, model.CodeNotFound)
 		member, err := store.MemberOf(t.Context(), id, owner)
 		must(t, err)

@@ -314,8 +314,23 @@ func (g *Groups) Get(ctx context.Context, me model.UserID, id model.Conversation
 	return v, err
 }
 
-// Dissolve ends a group; only its owner does. Its messages stay in the mailboxes.
-func (g *Groups) Dissolve(ctx context.Context, me model.UserID, id model.ConversationID) error {
+// Dissolve ends a group; only its owner does. Its messages stay in the mailboxes. The answer is
+// the group as it was, with the notice of its end as its last message.
+func (g *Groups) Dissolve(ctx context.Context, me model.UserID, id model.ConversationID) (*model.View, error) {
+	v, err := g.Get(ctx, me, id)
+	if err != nil {
+		return nil, err
+	}
+	last, err := g.dissolve(ctx, me, id)
+	if err != nil {
+		return nil, err
+	}
+	v.Head, v.Last, v.UpdatedAt = last.ConversationSeq, last, last.CreatedAt
+	return v, nil
+}
+
+// dissolve answers the notice.
+func (g *Groups) dissolve(ctx context.Context, me model.UserID, id model.ConversationID) (*model.Message, error) {
 	done, err := g.change(ctx, me, id, &notice{Event: "group_dissolved"}, func(tx *model.Store, c *model.Conversation, role string) error {
 		if role != model.RoleOwner {
 			return model.NewError(model.CodeForbidden, "only the group's owner dissolves it")
@@ -325,10 +340,10 @@ func (g *Groups) Dissolve(ctx context.Context, me model.UserID, id model.Convers
 		return tx.UpdateGroup(ctx, c)
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	g.removed(done, done.Audience.Members)
-	return nil
+	return done.Message, nil
 }
 
 // removed tells users that a change has taken them out.
@@ -359,13 +374,13 @@ func (g *Groups) Add(ctx context.Context, me model.UserID, id model.Conversation
 	if err != nil {
 		return err
 	}
-	if len(users) == 0 {
-		return model.Invalid("body.member_ids", "names nobody else", nil)
-	}
 	n := notice{Event: "members_added"}
 	_, err = g.change(ctx, me, id, &n, func(tx *model.Store, c *model.Conversation, role string) error {
 		if role == model.RoleGroupMember {
 			return forbidden("add members")
+		}
+		if len(users) == 0 {
+			return model.Invalid("body.member_ids", "names nobody else", nil)
 		}
 		present, err := tx.ActiveMembers(ctx, id, users)
 		if err != nil {

@@ -130,7 +130,8 @@ func (m *Moderation) Dissolve(ctx context.Context, id model.ConversationID) erro
 	if err := m.store.EnsureSystem(ctx, model.MillisOf(m.clock())); err != nil {
 		return err
 	}
-	return m.groups.Dissolve(ctx, model.System, id)
+	_, err := m.groups.dissolve(ctx, model.System, id)
+	return err
 }
 
 // MuteAll lets only a group's owner and admins write, or all again. CodeNotFound as Dissolve.
