@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"sync"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -54,6 +56,9 @@ func decode(data []byte, v any) error {
 		if deeper(data, maxDepth) {
 			return fmt.Errorf("the body is nested deeper than %d", maxDepth)
 		}
+		if at := halfCharacter(data); at >= 0 {
+			return fmt.Errorf("the body has half a character, at byte %d", at)
+		}
 	}
 	err := json.Unmarshal(data, v)
 	var typeErr *json.UnmarshalTypeError
@@ -69,7 +74,74 @@ func decode(data []byte, v any) error {
 	case errors.As(err, &syntaxErr):
 		return fmt.Errorf("the body is not JSON: %s, at byte %d", syntaxErr.Error(), syntaxErr.Offset)
 	}
+	if first && err == nil {
+		at, err := namedTwice(data)
+		if err == nil && at >= 0 {
+			err = fmt.Errorf("the body names a field for the second time at byte %d", at)
+		}
+		return err
+	}
 	return err // of an UnmarshalText of package model; its text is for the client
+}
+
+// halfCharacter is where an escape names one half of a surrogate pair without the other, which no
+// text in UTF-8 can hold; -1: nowhere. encoding/json would put U+FFFD there.
+func halfCharacter(data []byte) int {
+	for at := 0; at < len(data); {
+		next := bytes.IndexByte(data[at:], '\\')
+		if next < 0 {
+			break
+		}
+		at += next
+		switch r := escaped(data[at:]); {
+		case r < 0:
+			at += 2
+		case !utf16.IsSurrogate(r):
+			at += 6
+		case utf16.DecodeRune(r, escaped(data[at+6:])) == utf8.RuneError:
+			return at
+		default:
+			at += 12
+		}
+	}
+	return -1
+}
+
+// escaped is what b begins with when that is \uXXXX, else -1.
+func escaped(b []byte) rune {
+	if len(b) < 6 || b[0] != '\\' || b[1] != 'u' {
+		return -1
+	}
+	n, err := strconv.ParseUint(string(b[2:6]), 16, 16)
+	if err != nil {
+		return -1
+	}
+	return rune(n)
+}
+
+// namedTwice is where valid JSON has a member of the request for the second time; -1: nowhere. Which
+// of them counts is not for the server to guess. What is in free objects is the client's own.
+func namedTwice(data []byte) (int, error) {
+	rest := bytes.TrimLeft(data, jsonSpace)
+	if rest[0] != '{' {
+		return -1, nil
+	}
+	seen := map[string]bool{}
+	for rest = bytes.TrimLeft(rest[1:], jsonSpace); rest[0] != '}'; rest = nextItem(rest) {
+		at := len(data) - len(rest)
+		var raw []byte
+		var name string
+		raw, rest = nextValue(rest)
+		if err := json.Unmarshal(raw, &name); err != nil {
+			return at, fmt.Errorf("the name at byte %d: %w", at, err)
+		}
+		if seen[name] {
+			return at, nil
+		}
+		seen[name] = true
+		_, rest = nextValue(bytes.TrimLeft(rest, jsonSpace)[1:]) // behind the colon
+	}
+	return -1, nil
 }
 
 // deeper says whether data nests its arrays and objects deeper than limit.

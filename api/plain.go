@@ -111,10 +111,10 @@ func (s *Sync) readPlain(body []byte) bool {
 	return plain
 }
 
-// plainBody says whether body is JSON in UTF-8 that is not nested too deeply. The functions below
-// walk over nothing else.
+// plainBody says whether body is JSON in UTF-8, of whole characters and not nested too deeply. The
+// functions below walk over nothing else.
 func plainBody(body []byte) bool {
-	return utf8.Valid(body) && json.Valid(body) && !deeper(body, maxDepth)
+	return utf8.Valid(body) && json.Valid(body) && !deeper(body, maxDepth) && halfCharacter(body) < 0
 }
 
 func readText(to *string, value []byte) bool {

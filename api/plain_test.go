@@ -23,7 +23,7 @@ var (
 		`{"client_msg_id":"k1","to_user_id":"412345678901234567","type":"text","body":{"text":"hello"}}`,
 		"\t{ \"type\" : \"custom\" ,\r\n \"body\" : { } , \"conversation_id\" : \"1\" } ",
 		`{"client_msg_id":"","type":"file","body":{"url":"/a\"}]{[\\","size":1e999,"a":[{"b":null}]},"ext":{"a":{}},"reply_to":"9223372036854775807"}`,
-		`{"client_msg_id":"schön","type":"emoji","body":{"text":"😀\ud800"},"reply_to":null}`,
+		`{"client_msg_id":"schön","type":"emoji","body":{"text":"😀\ud83d\ude00"},"reply_to":null}`,
 	}
 	plainAcks = []string{
 		`{"device_id":"browser-1"}`,
@@ -38,6 +38,7 @@ var (
 	}
 	// otherBodies are left to huma.
 	otherBodies = []string{
+		`{"client_msg_id":"k","to_user_id":"7","type":"text","body":{"text":"half of it \ud83d"}}`,
 		``, ` `, `null`, `[]`, `"x"`, `{}`, `{`, `{"type"`, `{"type":"text"}`, `{"body":{}}`, "\xff", "{\"type\":\"text\",\"body\":{\"text\":\"\xff\"}}",
 		`{"type":"text","body":{"text":"a"},"x":1}`, `{"type":"text","body":{"text":"a"},"type":"text"}`, `{"Type":"text","body":{}}`, `{"t\u0079pe":"text","body":{}}`,
 		`{"type":"recall","body":{}}`, `{"type":"","body":{}}`, `{"type":1,"body":{}}`, `{"type":"text","body":"a"}`, `{"type":"text","body":null}`, `{"type":"text","body":{},"ext":[]}`,

@@ -31,7 +31,7 @@ type meaning struct {
 
 // meanings is the only place that turns a code into a status.
 var meanings = map[model.Code]meaning{
-	model.CodeInvalidJSON:          {http.StatusBadRequest, "Invalid JSON", "The body is not JSON, not UTF-8, nested too deeply, or did not arrive as a whole.", "a bug; do not retry."},
+	model.CodeInvalidJSON:          {http.StatusBadRequest, "Invalid JSON", "The body is not JSON, not UTF-8, names a field twice, is nested too deeply, or did not arrive as a whole.", "a bug; do not retry."},
 	model.CodeValidation:           {http.StatusUnprocessableEntity, "Validation failed", "The body is JSON, but a field is missing, wrong or unknown, or a parameter is. errors lists each with its location.", "correct the input; do not retry as it is."},
 	model.CodeKeyReused:            {http.StatusUnprocessableEntity, "Idempotency key reused", "This sender has sent this client_msg_id before, with other content. Nothing was stored; the first message stands.", "a bug; make one key per message."},
 	model.CodeKeyMismatch:          {http.StatusUnprocessableEntity, "Idempotency keys differ", "The header Idempotency-Key and the field client_msg_id are both given and differ.", "a bug; give one, or both alike."},
