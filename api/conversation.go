@@ -59,7 +59,7 @@ type (
 	conversationsOutput struct {
 		Body struct {
 			Conversations []Conversation `json:"conversations" doc:"Newest activity first"`
-			NextCursor    string         `json:"next_cursor,omitempty"`
+			NextCursor    string         `json:"next_cursor" required:"false" doc:"Empty on the last page"`
 			HasMore       bool           `json:"has_more"`
 		}
 	}

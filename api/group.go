@@ -61,7 +61,7 @@ type (
 	membersOutput struct {
 		Body struct {
 			Members    []Member `json:"members" doc:"By user id"`
-			NextCursor string   `json:"next_cursor,omitempty"`
+			NextCursor string   `json:"next_cursor" required:"false" doc:"Empty on the last page"`
 			HasMore    bool     `json:"has_more"`
 		}
 	}

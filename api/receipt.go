@@ -25,7 +25,7 @@ type (
 	receiptsOutput struct {
 		Body struct {
 			Members    []MemberPosition `json:"members" doc:"By user id"`
-			NextCursor string           `json:"next_cursor,omitempty"`
+			NextCursor string           `json:"next_cursor" required:"false" doc:"Empty on the last page"`
 			HasMore    bool             `json:"has_more"`
 		}
 	}
@@ -41,7 +41,7 @@ type (
 			ReadCount      int64            `json:"read_count"`
 			MemberCount    int64            `json:"member_count" doc:"Whom it was for: the members without its sender and without who joined after it"`
 			Members        []MemberPosition `json:"members" doc:"By user id"`
-			NextCursor     string           `json:"next_cursor,omitempty"`
+			NextCursor     string           `json:"next_cursor" required:"false" doc:"Empty on the last page"`
 			HasMore        bool             `json:"has_more"`
 		}
 	}

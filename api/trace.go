@@ -109,7 +109,7 @@ type (
 			RecipientCount int64                `json:"recipient_count"`
 			DeliveredCount int64                `json:"delivered_count" doc:"Who has read it counts too"`
 			ReadCount      int64                `json:"read_count"`
-			NextCursor     string               `json:"next_cursor,omitempty"`
+			NextCursor     string               `json:"next_cursor" required:"false" doc:"Empty on the last page"`
 			HasMore        bool                 `json:"has_more"`
 		}
 	}

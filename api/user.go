@@ -65,7 +65,7 @@ type (
 	blockedOutput struct {
 		Body struct {
 			Users      []User `json:"users" doc:"By user id"`
-			NextCursor string `json:"next_cursor,omitempty"`
+			NextCursor string `json:"next_cursor" required:"false" doc:"Empty on the last page"`
 			HasMore    bool   `json:"has_more"`
 		}
 	}

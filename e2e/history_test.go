@@ -197,6 +197,15 @@ func conversationList(t *testing.T, s *system) {
 	if err != nil || empty.Conversations == nil || len(empty.Conversations) != 0 || empty.HasMore {
 		t.Fatalf("nothing yet: %+v, %v", empty, err)
 	}
+	// The last page has all fields too.
+	conversation := alice.send(alice, "a note").Message.ConversationID
+	for _, path := range []string{"conversations", "users/blocked", "groups/" + string(alice.group()) + "/members", "conversations/" + string(conversation) + "/receipts"} {
+		var page map[string]any
+		if _, err := alice.Call(within(t, patience), http.MethodGet, "/v1/"+path, nil, &page); err != nil || page["next_cursor"] != "" || page["has_more"] != false {
+			t.Errorf("the last page of %s: %v, %v", path, page, err)
+		}
+	}
+	alice = s.user(t)
 	peers := s.users(t, 4)
 	var order []client.ConversationID
 	last := map[client.ConversationID]client.Message{}
