@@ -24,6 +24,9 @@ import (
 const (
 	MaxBody     = 256 << 10
 	bodyTimeout = 15 * time.Second // from the first byte to the last
+
+	maxSwallowed   = 32 << 20 // of a body that is refused for its size
+	swallowTimeout = 5 * time.Second
 )
 
 // Deps is what the edge calls. main fills it; a missing part fails at start.

@@ -129,6 +129,28 @@ func (a *API) guarded(c *gin.Context) {
 	if err := http.NewResponseController(c.Writer).SetReadDeadline(time.Now().Add(bodyTimeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		a.log.Debug("read deadline of a body", "error", err)
 	}
+	body := c.Request.Body
+	c.Next()
+	if c.Writer.Status() == http.StatusRequestEntityTooLarge {
+		a.swallow(c, body)
+	}
+}
+
+// swallow takes what still comes of a body that has been refused for its size, up to a bound: the
+// server would close the connection on it, and a client that sends all before it reads would see a
+// broken pipe and not the answer. Who waits for 100 Continue sends nothing more.
+func (a *API) swallow(c *gin.Context, body io.Reader) {
+	if c.Request.ProtoMajor != 1 || c.Request.ContentLength > maxSwallowed || c.GetHeader("Expect") != "" {
+		return
+	}
+	c.Writer.Flush()
+	control := http.NewResponseController(c.Writer)
+	if err := control.SetReadDeadline(time.Now().Add(swallowTimeout)); err != nil {
+		return // not a connection
+	}
+	if n, err := io.CopyN(io.Discard, body, maxSwallowed); err != nil && !errors.Is(err, io.EOF) {
+		a.log.Debug("the rest of a body that was refused", "bytes", n, "error", err)
+	}
 }
 
 func (a *API) noRoute(c *gin.Context) {

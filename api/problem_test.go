@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -261,6 +262,27 @@ func (d *drip) Read(p []byte) (int, error) {
 	}
 	d.left -= n
 	return n, nil
+}
+
+// TestHugeBodies are refused in words, also to a client that sends all of them before it reads.
+func TestHugeBodies(t *testing.T) {
+	s := newServer(t, nil)
+	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", strings.TrimPrefix(s.url, "http://"))
+	must(t, err)
+	defer conn.Close() //nolint:errcheck // the test is over
+	must(t, conn.SetDeadline(time.Now().Add(30*time.Second)))
+	const size = 24 << 20 // more than what a connection's buffers hold
+	_, err = fmt.Fprintf(conn, "POST /v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n", size)
+	must(t, err)
+	if n, err := io.Copy(conn, &drip{left: size}); err != nil {
+		t.Fatalf("the server closed after %d bytes: %v", n, err)
+	}
+	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	must(t, err)
+	defer answer.Body.Close() //nolint:errcheck // the test is over
+	if answer.StatusCode != http.StatusRequestEntityTooLarge || !answer.Close {
+		t.Errorf("got %s, close %v, want 413 and the end of the connection", answer.Status, answer.Close)
+	}
 }
 
 func TestChunkedBodies(t *testing.T) {
