@@ -677,7 +677,7 @@ export interface paths {
         post?: never;
         /**
          * Forget a device
-         * @description As its user can: its position goes, its socket closes with 4001, the login that was last seen on it ends.
+         * @description Its position goes, its socket closes with 4001, the login that was last seen on it ends.
          */
         delete: operations["admin-forget-device"];
         options?: never;
@@ -1040,7 +1040,7 @@ export interface paths {
         post?: never;
         /**
          * Forget a device
-         * @description Its position goes, its socket closes with 4001, and the login that was last seen on it ends: its access and refresh tokens work no more. It may be the device that asks.
+         * @description Its position goes, its socket closes with 4001, and the login that was last seen on it ends: its access and refresh tokens work no more. The login that asks goes on.
          */
         delete: operations["forget-device"];
         options?: never;
@@ -1138,7 +1138,7 @@ export interface paths {
         post?: never;
         /**
          * End a group
-         * @description By its owner.
+         * @description By its owner. The answer is the group as it was, with the notice of its end as its last message.
          */
         delete: operations["dissolve-group"];
         options?: never;
@@ -2139,6 +2139,7 @@ export interface components {
         };
         BlockedOutputBody: {
             has_more: boolean;
+            /** @description Empty on the last page */
             next_cursor?: string;
             /** @description By user id */
             users: components["schemas"]["User"][];
@@ -2251,6 +2252,7 @@ export interface components {
             /** @description Newest activity first */
             conversations: components["schemas"]["Conversation"][];
             has_more: boolean;
+            /** @description Empty on the last page */
             next_cursor?: string;
         };
         ConversationSummary: {
@@ -2547,6 +2549,7 @@ export interface components {
             has_more: boolean;
             /** @description By user id */
             members: components["schemas"]["Member"][];
+            /** @description Empty on the last page */
             next_cursor?: string;
         };
         Message: {
@@ -2622,6 +2625,7 @@ export interface components {
             member_count: number;
             /** @description By user id */
             members: components["schemas"]["MemberPosition"][];
+            /** @description Empty on the last page */
             next_cursor?: string;
             /** Format: int64 */
             read_count: number;
@@ -2668,6 +2672,7 @@ export interface components {
             has_more: boolean;
             /** @example 412345678901234567 */
             message_id: string;
+            /** @description Empty on the last page */
             next_cursor?: string;
             /** Format: int64 */
             read_count: number;
@@ -2826,6 +2831,7 @@ export interface components {
             has_more: boolean;
             /** @description By user id */
             members: components["schemas"]["MemberPosition"][];
+            /** @description Empty on the last page */
             next_cursor?: string;
         };
         RedisFigures: {
@@ -5016,12 +5022,14 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description No Content */
-            204: {
+            /** @description OK */
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["Conversation"];
+                };
             };
             default: components["responses"]["problem"];
         };
