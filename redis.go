@@ -133,7 +133,7 @@ func slotsOf(ctx context.Context, options *redis.UniversalOptions, addrs []strin
 		o := options.Simple()
 		o.Addr = addr
 		client := redis.NewClient(o)
-		slots, err = client.ClusterSlots(ctx).Result()
+		slots, err = client.ClusterSlots(ctx).Result() //nolint:staticcheck // what replaces it is of version 7
 		closed := client.Close()
 		switch {
 		case refused(err, "ERR"): // the command is unknown, or switched off; NOAUTH and LOADING tell nothing

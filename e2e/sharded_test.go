@@ -161,7 +161,7 @@ func (s *stream) send(ctx context.Context, alice *client.Session, bob client.Use
 		began := time.Now()
 		sent, err := alice.Send(ctx, client.Text(bob, uuid.NewString(), fmt.Sprint("number ", n)))
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // end has ended it
 		}
 		if err != nil || sent.Status != http.StatusCreated {
 			return fmt.Errorf("send %d: %d %w", n, sent.Status, err)
@@ -181,7 +181,7 @@ func (s *stream) read(ctx context.Context, bob *client.Session, laptop *line) er
 		frame, err := laptop.next(ctx)
 		switch {
 		case ctx.Err() != nil:
-			return nil
+			return nil //nolint:nilerr // end has ended it
 		case err != nil:
 			return fmt.Errorf("bob's socket: %w", err)
 		case frame.Type == "behind":

@@ -200,15 +200,11 @@ func TestRelaySharded(t *testing.T) {
 	t.Parallel()
 	store := sqliteStore(t)
 	server := testenv.StartRedisCluster(t)
-	cluster := func() redis.UniversalClient {
-		client := redis.NewClusterClient(&redis.ClusterOptions{Addrs: server.Addrs()[:1], MaxRetries: -1, DialTimeout: time.Second, DialerRetries: 1})
-		t.Cleanup(func() { must(t, client.Close()) })
-		return client
-	}
 	clock := newHandClock()
 	one, two := newNode(t, store, standard, clock.now), newNode(t, store, standard, clock.now)
-	relayedBy(t, one, cluster(), "here", true)
-	told := relayedBy(t, two, cluster(), "here", true)
+	clients := []redis.UniversalClient{onCluster(t, server), onCluster(t, server)}
+	relayedBy(t, one, clients[0], "here", true)
+	told := relayedBy(t, two, clients[1], "here", true)
 
 	var ends []*end
 	parts := map[int]bool{}
@@ -226,7 +222,6 @@ func TestRelaySharded(t *testing.T) {
 	for _, e := range ends {
 		hears(one, e)
 	}
-	client := cluster()
 	channels := server.Channels()
 	equal(t, "channels", len(channels), 2*relayParts)
 	slots := map[int64]int{}
@@ -234,7 +229,7 @@ func TestRelaySharded(t *testing.T) {
 		if !strings.HasPrefix(channel, "ackbox:here:{") {
 			t.Errorf("%s is not sharded", channel)
 		}
-		slot, err := client.ClusterKeySlot(t.Context(), channel).Result()
+		slot, err := clients[0].ClusterKeySlot(t.Context(), channel).Result()
 		must(t, err)
 		slots[slot]++
 	}
@@ -255,6 +250,21 @@ func TestRelaySharded(t *testing.T) {
 			}
 		}
 	}
-	broken(func() { server.MoveSlot(relay.nodes(5)) })
+
+	asker, asked := callable(t, store, clients[0]), callable(t, store, clients[1])
+	answered := func() {
+		t.Helper()
+		eventually(t, "the other node's answer", func() bool {
+			_, missing, err := AskAll[doubled](within(t), asker, "double", 21, asked.Node())
+			must(t, err)
+			return len(missing) == 0
+		})
+	}
+	answered()
+	victim := server.Channels()[asked.questions()] // where the nodes' questions go
+	for moved := false; !moved || server.OwnerURL(relay.nodes(5)) != victim; moved = true {
+		broken(func() { server.MoveSlot(relay.nodes(5)) })
+	}
 	broken(func() { server.KillOwner(relay.nodes(5)) }) // its replica stands in
+	answered()
 }

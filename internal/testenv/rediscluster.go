@@ -62,10 +62,13 @@ func (r *RedisCluster) Channels() map[string]string {
 }
 
 // MoveSlot moves the slot of a key or sharded channel to another master while the cluster serves.
-func (r *RedisCluster) MoveSlot(key string) {
+func (r *RedisCluster) MoveSlot(key string) { r.tb.Helper(); r.MoveSlotWhile(key, nil) }
+
+// MoveSlotWhile is MoveSlot that stops in the middle: while between runs, the slot's keys are at the new master and the
+// cluster's clients know of the old one.
+func (r *RedisCluster) MoveSlotWhile(key string, between func()) {
 	r.tb.Helper()
-	_, err := r.cluster.MoveSlot(r.tb.Context(), key)
-	must(r.tb, err)
+	must(r.tb, r.cluster.MoveSlot(r.tb.Context(), key, between))
 }
 
 // OwnerURL is the redis:// URL of the master that has the slot of a key or sharded channel.

@@ -163,7 +163,8 @@ func (r *Redis) nodes(ctx context.Context) (list []clusterNode, err error) {
 }
 
 func (r *Redis) id(ctx context.Context) (id string, err error) {
-	return id, r.do(ctx, &id, "CLUSTER", "MYID")
+	err = r.do(ctx, &id, "CLUSTER", "MYID")
+	return id, err
 }
 
 // Masters are the nodes that have slots, as the first node that runs says.
@@ -202,26 +203,26 @@ func (c *RedisCluster) Owner(ctx context.Context, key string) (*Redis, error) {
 	return nil, fmt.Errorf("no node has the slot of %s", key)
 }
 
-// MoveSlot moves the slot of a key or sharded channel, with what is in it, to another master while the cluster serves,
-// and returns that one.
-func (c *RedisCluster) MoveSlot(ctx context.Context, key string) (*Redis, error) {
+// MoveSlot moves the slot of a key or sharded channel, with what is in it, to another master while the cluster serves.
+// It calls between, unless that is nil, when the keys are there and the slot is not: what is asked then is answered ASK.
+func (c *RedisCluster) MoveSlot(ctx context.Context, key string, between func()) error {
 	from, err := c.Owner(ctx, key)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	masters, err := c.Masters(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	to := masters[(slices.Index(masters, from)+1)%len(masters)]
 	var slot int64
 	source, err := from.id(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	target, err := to.id(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	err = errors.Join(
 		from.do(ctx, &slot, "CLUSTER", "KEYSLOT", key),
@@ -237,9 +238,12 @@ func (c *RedisCluster) MoveSlot(ctx context.Context, key string) (*Redis, error)
 		}
 	}
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return to, errors.Join(to.do(ctx, nil, "CLUSTER", "SETSLOT", slot, "NODE", target), from.do(ctx, nil, "CLUSTER", "SETSLOT", slot, "NODE", target))
+	if between != nil {
+		between()
+	}
+	return errors.Join(to.do(ctx, nil, "CLUSTER", "SETSLOT", slot, "NODE", target), from.do(ctx, nil, "CLUSTER", "SETSLOT", slot, "NODE", target))
 }
 
 // Channels are those, sharded or not, that a node has subscribers of.
