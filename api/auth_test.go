@@ -3,6 +3,7 @@ package api
 import (
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -72,6 +73,28 @@ func TestTicket(t *testing.T) {
 	s.redis.Close()
 	if a := s.refused(q, model.CodeUnavailable); a.header.Get("Retry-After") != "1" {
 		t.Errorf("Retry-After %q", a.header.Get("Retry-After"))
+	}
+}
+
+// TestSocketByHTTP2: the path of the sockets answers a request by HTTP/2, which has no upgrades, with a problem that its
+// client can read: a header Upgrade would make it one that breaks the protocol.
+func TestSocketByHTTP2(t *testing.T) {
+	s := newServer(t, nil)
+	listener := httptest.NewUnstartedServer(s.api.Handler())
+	listener.EnableHTTP2 = true
+	listener.StartTLS()
+	defer listener.Close()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, listener.URL+"/v1/ws?device_id=phone", nil)
+	must(t, err)
+	r.Header.Set("Authorization", "Bearer "+s.token)
+	got, err := listener.Client().Do(r)
+	must(t, err)
+	defer got.Body.Close()
+	if got.ProtoMajor != 2 || got.StatusCode != http.StatusUnprocessableEntity || got.Header.Get("Upgrade") != "" {
+		t.Errorf("got HTTP/%d, %d, Upgrade %q", got.ProtoMajor, got.StatusCode, got.Header.Get("Upgrade"))
+	}
+	if a := s.refused(request{method: http.MethodGet, path: "/v1/ws?device_id=phone"}, model.CodeValidation); a.header.Get("Upgrade") != "websocket" {
+		t.Errorf("by HTTP/1.1: Upgrade %q", a.header.Get("Upgrade"))
 	}
 }
 

@@ -126,7 +126,9 @@ func (a *API) open(c *gin.Context, leave *func()) (o service.Opening, err error)
 		return o, err
 	}
 	if !websocket.IsWebSocketUpgrade(c.Request) {
-		c.Header("Upgrade", "websocket")
+		if c.Request.ProtoMajor == 1 { // HTTP/2 has no such header: its client would take the answer for broken
+			c.Header("Upgrade", "websocket")
+		}
 		return o, model.Invalid("header.Upgrade", "this path speaks WebSocket", c.GetHeader("Upgrade"))
 	}
 	key.UserID = caller.UserID
