@@ -76,6 +76,8 @@ const (
 	// relayCapacity bounds events that wait for Redis; beyond, they are dropped.
 	relayCapacity = 65_536
 	relayBatch    = 512
+	// lostPace is how often the others are told, at most, that events are missing: they look at every session for it.
+	lostPace = time.Second
 )
 
 // RelayHooks is what a node does with the events that do not concern a session's frames.
@@ -99,6 +101,7 @@ type RedisRelay struct {
 	log      *slog.Logger
 	peers    atomic.Int64
 	lost     atomic.Bool // events that other nodes will not hear
+	told     time.Time   // when they were told so; of publish only
 	queue    *batcher[published]
 
 	parts  []*relayPart
@@ -324,7 +327,8 @@ func (r *RedisRelay) publish(batch []published) {
 		r.lost.Store(true)
 		return
 	}
-	if r.lost.CompareAndSwap(true, false) { // the others have not heard all of this node
+	if now := r.delivery.clock(); now.Sub(r.told) >= lostPace && r.lost.CompareAndSwap(true, false) { // the others have not heard all of this node
+		r.told = now
 		r.put(r.nodes(0), event{Kind: "lost"})
 	}
 	metrics.relayPublished.Add(float64(len(batch)))

@@ -174,6 +174,36 @@ func TestRelayBreaks(t *testing.T) {
 	})
 }
 
+// TestRelayOverloaded: while a node has more to tell than Redis takes, others are told now and then that events are missing,
+// and not with each batch: they look at every session each time, which would be one more load.
+func TestRelayOverloaded(t *testing.T) {
+	t.Parallel()
+	store := sqliteStore(t)
+	redis := testenv.StartRedis(t)
+	clock := newHandClock()
+	one, two := newNode(t, store, standard, clock.now), newNode(t, store, standard, clock.now)
+	relayed(t, one, redis.URL(), "here")
+	told := relayed(t, two, redis.URL(), "here")
+	phone := two.connect(t, model.DeviceKey{UserID: one.user(t), DeviceID: "phone"}, nil)
+	phone.expect("hello 0 of 0", "synced 0")
+	relay := one.delivery.relay.(*RedisRelay) //nolint:forcetypeassert // it is one
+	times := func() int {
+		told.mu.Lock()
+		defer told.mu.Unlock()
+		return told.resubscribed
+	}
+	for n := range 3 {
+		for range 10 {
+			relay.lost.Store(true) // there was no room for an event
+			hears(one, phone)
+		}
+		eventually(t, "word of it", func() bool { return times() > n })
+		hears(one, phone) // what was told before it has been heard
+		equal(t, "times told", times(), n+1)
+		clock.step(lostPace)
+	}
+}
+
 // TestRelayStops: a Redis that takes connections and answers nothing does not keep a node from ending, however much
 // waits for it.
 func TestRelayStops(t *testing.T) {
