@@ -28,7 +28,10 @@ const clockPatience = time.Second
 // NewClock looks at the database's clock for the first time. own is this machine's.
 func NewClock(ctx context.Context, store *model.Store, own func() time.Time) (*Clock, error) {
 	c := &Clock{store: store, own: own, start: own()}
-	return c, c.look(ctx, patient)
+	if err := c.look(ctx, patient); err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
 // patient is the patience of the first look: a time that is a few seconds off is better than none.
