@@ -233,6 +233,9 @@ func (r *run) round(ctx context.Context, n int) (broken string, err error) {
 	r.state.Sums.Cycles += n
 	r.state.Sums.Sending += sending
 	r.state.Sums.add(result, recovered(events, blows))
+	if err := result.Proves(); err != nil {
+		return "", err
+	}
 	s := result.Stats
 	r.say("%d of %d cycles: %d sends in %d tries, %d unknown, %d refused, %d delivered, %d events checked, %d deadlocks, %d sends undone, %d steps back, %d violations", r.state.Sums.Cycles, r.Cycles,
 		s.Accepted, s.Tries, s.Unknown, s.Refused, s.Deliveries, s.Events, r.state.Sums.Deadlocks, s.Undone, s.Resets, len(result.Violations))

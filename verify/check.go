@@ -114,5 +114,8 @@ func (c *check) count() {
 		}
 		had[at] = true
 		c.result.Stats.Deliveries++
+		if s.event.Op == OpPush {
+			c.result.Stats.Pushed++
+		}
 	}
 }

@@ -24,7 +24,13 @@ func (c *check) stored() {
 			c.result.Stats.Undone++
 			continue
 		}
-		if _, read := c.run.Tables.Conversations[told.Conversation]; read {
+		_, read := c.run.Tables.Conversations[told.Conversation]
+		if !read && c.run.Tables.Conversations != nil { // all were read
+			c.lost[told.Message] = true
+			c.broken(RuleStored, show, "lost: %v was accepted, and its conversation is not there", *told)
+			continue
+		}
+		if read {
 			if len(rows) == 0 {
 				c.lost[told.Message] = true
 				c.broken(RuleStored, show, "lost: %v was accepted and is not stored", *told)

@@ -136,6 +136,30 @@ var defects = []struct {
 		change(r, e.Sights[0].Conversation, func(c *Conversation) { c.Messages[e.Sights[0].ConversationSeq-1].Hash++ })
 		return true
 	}},
+	{"an accepted message's conversation is not there", RuleStored, func(r *Run) bool {
+		e := find(r, 0, answeredSend)
+		if e == nil {
+			return false
+		}
+		delete(r.Tables.Conversations, e.Sights[0].Conversation)
+		return true
+	}},
+	{"a device is told that it has lost its position, and has not", RuleAcks, func(r *Run) bool {
+		e := find(r, 0, func(e *Event) bool { return e.Op == OpAck && e.Phase == OK && e.Acked > 0 })
+		if e == nil {
+			return false
+		}
+		held := int64(0)
+		for i := range r.Events {
+			if f := &r.Events[i]; f.User == e.User && f.Device == e.Device && f.Phase == OK && (f.Op == OpPush || f.Op == OpPull) {
+				for _, s := range f.Sights {
+					held = max(held, s.Seq)
+				}
+			}
+		}
+		r.Events = append(r.Events, Event{Op: OpReset, Phase: OK, User: e.User, Device: e.Device, UpTo: held, At: r.Events[len(r.Events)-1].At + 1})
+		return true
+	}},
 	{"a message is missing in a mailbox", RuleStored, func(r *Run) bool {
 		for user, box := range r.Tables.Mailboxes {
 			if n := len(box.Entries); n > 0 {
@@ -701,10 +725,11 @@ func TestFaultsDefer(t *testing.T) {
 	wantRule(t, late(time.Second), RuleDelay)
 }
 
-// TestTakenBack: what a lost database had shown counts as taken back when the device stepped back, and as a disagreement otherwise.
+// TestTakenBack: what a lost database had shown counts as taken back when the server told of the loss and the device stepped
+// back, and as a disagreement otherwise.
 func TestTakenBack(t *testing.T) {
 	t.Parallel()
-	history := func(reset bool) Result {
+	history := func(then ...Event) Result {
 		w := newWorld(2)
 		r := w.direct(userID(0), userID(1))
 		w.send(userID(0), r, false)
@@ -712,16 +737,26 @@ func TestTakenBack(t *testing.T) {
 		ghost := w.boxes[p.user][0]
 		ghost.Seq, ghost.ConversationSeq, ghost.Message, ghost.Key = 2, 2, "7777", "ghost"
 		w.add(Event{Op: OpPush, Phase: OK, User: p.user, Device: p.name, Connection: p.conn, Attempt: 1, Sights: []Sight{ghost}})
-		if reset {
-			w.add(Event{Op: OpReset, Phase: OK, User: p.user, Device: p.name, UpTo: 1})
+		for _, e := range then {
+			e.Phase, e.User, e.Device = OK, p.user, p.name
+			if e.Op == OpClose {
+				e.Connection, e.User, e.Device = w.devices[1].conn, w.devices[1].user, w.devices[1].name
+				w.devices[1].conn = ""
+			}
+			w.add(e)
 		}
 		w.send(userID(0), r, false)
+		w.connect(w.devices[1])
 		return Check(*w.run())
 	}
-	if result := history(true); !result.OK() || result.Stats.TakenBack != 1 {
-		t.Errorf("with a step back: %d taken back, %v", result.Stats.TakenBack, result.Violations)
+	back := Event{Op: OpReset, UpTo: 1}
+	for name, told := range map[string]Event{"4010": {Op: OpClose, Code: closePositions}, "hello": {Op: OpConnect, Reset: true, Acked: 1, Head: 1, Connection: "again"}} {
+		if result := history(told, back); !result.OK() || result.Stats.TakenBack != 1 {
+			t.Errorf("with a step back after %s: %d taken back, %v", name, result.Stats.TakenBack, result.Violations)
+		}
 	}
-	wantRule(t, history(false), RuleAgreement)
+	wantRule(t, history(back), RuleAgreement) // the server showed what was never committed: no database was lost
+	wantRule(t, history(), RuleAgreement)
 }
 
 // TestRecorder: what was written is what is loaded, and a full recorder says so.

@@ -17,7 +17,7 @@ type holding struct {
 }
 
 // view: in the end every device has been shown everything that its user's mailbox and large groups hold, beginning where
-// the device began; and what is new to it was pushed in order.
+// the device began; and what is new to it was pushed in order. A device is not told for nothing that its position is lost.
 func (c *check) view() {
 	devices := map[device]*holding{}
 	newest := map[string]int64{}     // by connection: the highest seq pushed
@@ -32,6 +32,9 @@ func (c *check) view() {
 			}
 			h = &holding{began: e.At, from: -1, seqs: map[int64]*Sight{}, logs: map[place]client.MessageID{}}
 			devices[id] = h
+		}
+		if e.Op == OpReset && e.Conversation == "" && !h.above(e.UpTo) && !c.excused(e.At) {
+			c.broken(RuleAcks, []*Event{e}, "%s of %s was told that its position is lost, and holds nothing but what the server has up to %d", id.name, id.user, e.UpTo)
 		}
 		h.note(e)
 		if e.Phase != OK || e.Op != OpPush && e.Op != OpPull && e.Op != OpHistory {
@@ -86,6 +89,16 @@ func (h *holding) at(seq int64) client.MessageID {
 		return s.Message
 	}
 	return ""
+}
+
+// above says whether the device holds something above a mailbox seq.
+func (h *holding) above(seq int64) bool {
+	for held := range h.seqs {
+		if held > seq {
+			return true
+		}
+	}
+	return false
 }
 
 // note follows where the device begins, its steps back and its end.

@@ -112,7 +112,8 @@ type index struct {
 	storedSlot  map[slot]*Sight
 	members     map[client.ConversationID]*membership
 
-	told     []time.Duration  // when positions were told to have changed: a database that was lost
+	said     []time.Duration  // when the server said that positions may have changed: a database that was lost
+	told     []time.Duration  // then, and when devices stepped back for it
 	losses   []loss           // a store that was put back, in order of time
 	ends     map[int64]*Event // of calls
 	phantoms map[*Sight]bool  // shown before such a moment, and not stored
@@ -194,11 +195,14 @@ func (x *index) readEvents() {
 			if e.Phase == OK {
 				x.opened[e.Connection] = e
 				x.dialled[e.Connection] = x.invokes[e.Call]
+				if e.Reset {
+					x.said = append(x.said, e.At)
+				}
 			}
 		case OpClose:
 			x.ended[e.Connection] = e.At
 			if e.Code == closePositions {
-				x.told = append(x.told, e.At)
+				x.said = append(x.said, e.At)
 			}
 		case OpReset:
 			x.told = append(x.told, e.At)
@@ -227,6 +231,7 @@ func (x *index) readEvents() {
 			}
 		}
 	}
+	x.told = append(slices.DeleteFunc(x.told, func(at time.Duration) bool { return !x.excused(at) }), x.said...)
 	for i := range x.faults {
 		if x.faults[i].end < 0 {
 			x.faults[i].end = x.last
@@ -275,13 +280,20 @@ func (x *index) asked(e *Event) time.Duration {
 	return e.At
 }
 
+// excused says whether a step back is for a database that was lost, as the history knows, or as the server has said to somebody
+// by then or said soon after.
+func (x *index) excused(at time.Duration) bool {
+	return len(x.losses) > 0 && x.losses[0].at <= at || len(x.said) > 0 && x.said[0] <= at+lossTold
+}
+
 // findPhantoms finds what was shown, is stored otherwise or not at all, and was given up by a step back of its user:
-// a database may show what it then loses in a crash, and the contract says how that is told. Or it was lost with the
-// store's last moments: that the devices have given it up is for view to say.
+// a database may show what it then loses in a crash, and the contract says how that is told. Without such word a device that
+// steps back has been shown what was never committed. Or it was lost with the store's last moments: that the devices have
+// given it up is for view to say.
 func (x *index) findPhantoms() {
 	resets := map[client.UserID]time.Duration{} // the last
 	for i := range x.run.Events {
-		if e := &x.run.Events[i]; e.Op == OpReset {
+		if e := &x.run.Events[i]; e.Op == OpReset && x.excused(e.At) {
 			resets[e.User] = e.At
 		}
 	}

@@ -21,6 +21,8 @@ type network struct {
 	t     *testing.T
 	node  string // http://host:port
 	lies  bool
+	mute  bool // it passes no message frame on
+	shut  bool // it refuses every send
 	lied  atomic.Bool
 	lost  atomic.Int64 // answers and frames
 	twice atomic.Int64
@@ -55,6 +57,12 @@ func (n *network) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		panic(http.ErrAbortHandler)
 	}
 	send := r.Method == http.MethodPost && r.URL.Path == "/v1/messages"
+	if send && n.shut {
+		w.Header().Set("Content-Type", "application/problem+json")
+		w.WriteHeader(http.StatusForbidden)
+		io.WriteString(w, `{"status":403,"code":"blocked"}`) //nolint:errcheck // as below
+		return
+	}
 	if send && n.lies && n.lied.CompareAndSwap(false, true) {
 		n.lie(w, body)
 		return
@@ -147,8 +155,11 @@ func (n *network) line(w http.ResponseWriter, r *http.Request) {
 		if err != nil {
 			break
 		}
-		times := 1
-		if bytes.Contains(data[:min(len(data), 30)], []byte(`"message"`)) && chance(badShare) {
+		times, message := 1, bytes.Contains(data[:min(len(data), 30)], []byte(`"message"`))
+		switch {
+		case message && n.mute:
+			times = 0
+		case message && chance(badShare):
 			if times = 2 * rand.IntN(2); times == 0 {
 				n.lost.Add(1)
 			} else {

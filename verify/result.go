@@ -19,7 +19,7 @@ const (
 	RuleLate       Rule = "late"       // nothing appears below what was read; heads only grow
 	RuleView       Rule = "view"       // every device has everything in the end, and was pushed it in order
 	RuleReceipts   Rule = "receipts"   // receipts are true and rise
-	RuleAcks       Rule = "acks"       // a device's position only rises
+	RuleAcks       Rule = "acks"       // a device's position only rises, and is not called lost for nothing
 	RuleAudience   Rule = "audience"   // nobody sees what is not theirs
 	RuleRecall     Rule = "recall"     // what was recalled is gone
 	RuleDelay      Rule = "delay"      // who is online is shown a message in time
@@ -46,6 +46,19 @@ type Result struct {
 // OK says whether every promise was kept.
 func (r Result) OK() bool { return len(r.Violations) == 0 }
 
+// Proves is nil, or why a result without a violation says nothing: there was nothing to break.
+func (r Result) Proves() error {
+	switch {
+	case !r.OK():
+		return nil
+	case r.Stats.Accepted == 0:
+		return fmt.Errorf("no send was accepted (%d refused, %d never answered), so there is no verdict", r.Stats.Refused, r.Stats.Unknown)
+	case r.Stats.Pushed == 0:
+		return fmt.Errorf("nothing was pushed: all %d deliveries were pulled, so there is no verdict; does what stands before the nodes hold frames back?", r.Stats.Deliveries)
+	}
+	return nil
+}
+
 // Stats count what the history has.
 type Stats struct {
 	Events     int `json:"events"`
@@ -57,6 +70,7 @@ type Stats struct {
 	Lost       int `json:"lost"`     // accepted, and not stored or missing with a device in the end
 	Doubled    int `json:"doubled"`  // keys that are several messages
 	Deliveries int `json:"deliveries"`
+	Pushed     int `json:"pushed"`     // of them, by push and not by pull
 	Duplicates int `json:"duplicates"` // pushed or pulled again to a device that had it, and dropped there
 	TakenBack  int `json:"taken_back"` // shown before a reset, and not stored: a database that lost its tail
 	Undone     int `json:"undone"`     // accepted, then lost with the store's last moments, and not sent again with an answer

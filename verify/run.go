@@ -122,7 +122,7 @@ func (r *run) all(ctx context.Context) error {
 		return fmt.Errorf("no verdict: %w", err)
 	}
 	r.report.Result = Check(Run{Events: r.recorder.Events(), Tables: tables, Resources: growth, Limits: Limits{Delay: r.o.DelayLimit}})
-	return nil
+	return r.report.Proves()
 }
 
 // probe asks every node whether it is there and speaks the contract.

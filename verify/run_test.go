@@ -140,6 +140,24 @@ func TestVerifyLiar(t *testing.T) {
 	wantRule(t, report.Result, RuleStored)
 }
 
+// TestVerifyNothing: a run in which nothing was accepted, or nothing was pushed, proves nothing.
+func TestVerifyNothing(t *testing.T) {
+	t.Parallel()
+	node := server(t)
+	for says, broken := range map[string]struct{ shut, mute bool }{"no send was accepted": {shut: true}, "nothing was pushed": {mute: true}} {
+		t.Run(says, func(t *testing.T) {
+			n, url := newNetwork(t, node.URL, false)
+			n.shut, n.mute = broken.shut, broken.mute
+			o := quick(url)
+			o.Duration, o.Settle = time.Second, time.Second
+			report, err := Verify(t.Context(), o, nil)
+			if err == nil || !strings.Contains(err.Error(), says) {
+				t.Errorf("got error %v and %+v, want an error with %q", err, report, says)
+			}
+		})
+	}
+}
+
 // TestCommand: the exit codes, the table and the file of the real command.
 func TestCommand(t *testing.T) {
 	t.Parallel()
