@@ -248,7 +248,7 @@ func (s *server) buildParts(ctx context.Context, audiences *service.Audiences, c
 		return err
 	}
 	conversations.LimitReceipts(s.config.ReceiptsMaxMembers)
-	s.delivery.OnDatabaseChanged(conversations.ForgetAll)
+	s.store.OnAnother(conversations.ForgetAll) // what was never durable
 	s.files = service.NewFiles(service.FileOptions{
 		Store: s.store, IDs: s.ids, Blobs: s.blobs, MaxBytes: s.config.FileMaxBytes, Quota: s.config.FileQuotaBytes, Types: s.config.TakenTypes(), Clock: clock, Log: s.log,
 	})

@@ -59,6 +59,7 @@ type Store struct {
 	reader  *gorm.DB // MySQL: the pool. SQLite: several connections
 	writer  *gorm.DB // MySQL: the same pool. SQLite: the one connection that writes
 	pipes   *sql.DB  // MySQL: for Pipelined, whose connections take several statements at once. SQLite: nil
+	servers *servers
 	inTx    bool
 	log     *slog.Logger
 }
@@ -132,7 +133,8 @@ func openMySQL(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("ACKBOX_MYSQL_DSN: %w", err)
 	}
-	pool := o.OpenDB(readCommitted{connector})
+	known := &servers{}
+	pool := o.OpenDB(readCommitted{connector, known})
 	conns := o.MaxConns
 	if conns == 0 {
 		conns = 32
@@ -147,17 +149,20 @@ func openMySQL(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open mysql: %w", err), pool.Close())
 	}
-	pipes := o.OpenDB(readCommitted{pipelines})
+	pipes := o.OpenDB(readCommitted{pipelines, known})
 	pipes.SetMaxOpenConns(pipelineConns)
 	pipes.SetMaxIdleConns(pipelineConns)
 	pipes.SetConnMaxLifetime(30 * time.Minute)
-	return &Store{dialect: MySQL, reader: db, writer: db, pipes: pipes, log: o.Log}, nil
+	return &Store{dialect: MySQL, reader: db, writer: db, pipes: pipes, servers: known, log: o.Log}, nil
 }
 
 // readCommitted sets the isolation level once a connection, which saves the round
 // trip that sql.TxOptions costs each transaction. (A DSN parameter cannot: the
-// variable has different names in MySQL 8 and MariaDB 10.)
-type readCommitted struct{ driver.Connector }
+// variable has different names in MySQL 8 and MariaDB 10.) It also asks which server it is.
+type readCommitted struct {
+	driver.Connector
+	servers *servers
+}
 
 func (c readCommitted) Connect(ctx context.Context) (driver.Conn, error) {
 	conn, err := c.Connector.Connect(ctx)
@@ -176,6 +181,11 @@ func (c readCommitted) Connect(ctx context.Context) (driver.Conn, error) {
 			return nil, errors.Join(fmt.Errorf("prepare connection: %w", err), conn.Close())
 		}
 	}
+	server, err := identify(ctx, conn)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("which database is it: %w", err), conn.Close())
+	}
+	c.servers.met(server)
 	return conn, nil
 }
 
@@ -230,7 +240,7 @@ func openSQLite(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, errors.Join(err, closeGorm(writer))
 	}
-	return &Store{dialect: SQLite, reader: reader, writer: writer, log: o.Log}, nil
+	return &Store{dialect: SQLite, reader: reader, writer: writer, servers: &servers{}, log: o.Log}, nil
 }
 
 // openSQLite makes a pool of connections to a file.
@@ -387,7 +397,7 @@ func (s *Store) tx(ctx context.Context, begin func(context.Context) (transaction
 			}
 		}
 	}()
-	if err := fn(&Store{dialect: s.dialect, reader: t.db, writer: t.db, inTx: true, log: s.log}); err != nil {
+	if err := fn(&Store{dialect: s.dialect, reader: t.db, writer: t.db, servers: s.servers, inTx: true, log: s.log}); err != nil {
 		return err
 	}
 	if !stop() { // ctx has ended: the connection is being rolled back

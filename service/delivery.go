@@ -53,9 +53,6 @@ type Delivery struct {
 	logs  *logFanOut
 	stale atomic.Int32 // sweeps that still look at the memberships in log conversations
 
-	database        model.Identity // at the last sweep; only the sweep uses it
-	databaseChanged func()
-
 	watch func(key model.DeviceKey, came bool) // told of every session that comes or goes; it must not wait
 
 	stopping atomic.Bool // Drain was called
@@ -94,6 +91,7 @@ func NewDelivery(store *model.Store, node string, opts DeliveryOptions, clock fu
 	}
 	d.logs = newLogFanOut(d)
 	d.done.Go(func() { d.logs.run(ctx) })
+	store.OnAnother(d.anotherDatabase)
 	for range opts.PumpWorkers {
 		d.done.Go(d.pumpLoop)
 	}
@@ -157,6 +155,7 @@ type Opening struct {
 	Logs      []model.LogHead
 	Reset     bool // the device's last_seq is not what the mailbox has
 	Selective []int64
+	Run       int64  // of the database, when all that was read
 	Opened    func() // nil, or called when the mailbox has been read for the first time, or will not be
 }
 
@@ -216,6 +215,10 @@ func (d *Delivery) Join(socket Socket, o Opening) *Session {
 	}
 	if d.stopping.Load() { // Drain may have passed before the session was in the index
 		s.close(CloseRestart, "the node is restarting", spread(s, time.Second))
+		return s
+	}
+	if d.store.Run() != o.Run { // anotherDatabase may have passed, as above
+		s.close(ClosePositionLost, "the database may have lost its tail", spread(s, time.Second))
 		return s
 	}
 	d.relay.Connected(s.Key, s.ConnectionID, s.joined)

@@ -463,6 +463,32 @@ func TestPositionLost(t *testing.T) {
 	phone.closedWith(ClosePositionLost)
 }
 
+// TestAnotherDatabase: who holds something of a database that was put back is pushed nothing of what came in its place, and
+// who has read where they stand in it and connects after that is told as well.
+func TestAnotherDatabase(t *testing.T) {
+	t.Parallel()
+	clock := newHandClock()
+	i := &inbox{node: newNode(t, openStore(t, backends["MySQL"](t)), standard, clock.now), t: t, clock: clock}
+	if _, err := i.store.Installation(t.Context(), "here"); err != nil {
+		t.Fatal(err)
+	}
+	i.audience, i.writes, i.reads = i.pair(t)
+	must(t, i.delivery.Sweep(t.Context()))
+	phone := i.connect(t, i.device("phone"), nil)
+	phone.expect("hello 0 of 0", "synced 0")
+	i.say(1)
+	phone.expectMessages(1, 1)
+	before := i.store.Run()
+	must(t, MarkRestored(t.Context(), i.store, 0, time.Now))
+	if _, err := i.store.Identity(t.Context()); err != nil { // a new connection asks too
+		t.Fatal(err)
+	}
+	i.say(1) // the next one of what it holds
+	phone.closedWith(ClosePositionLost)
+	phone.silent()
+	i.join(t, Opening{Key: i.device("tablet"), Run: before}).closedWith(ClosePositionLost)
+}
+
 // TestAckOnAnotherNode: the sweep learns from the store what the relay lost.
 func TestAckOnAnotherNode(t *testing.T) {
 	t.Parallel()

@@ -63,6 +63,7 @@ func (m *Mailboxes) Sync(ctx context.Context, key model.DeviceKey, family model.
 // Open says where a device that connects stands, acking what it says it holds. A
 // lastSeq that the mailbox does not have there is told (Reset) and acks nothing.
 func (m *Mailboxes) Open(ctx context.Context, key model.DeviceKey, family model.FamilyID, lastSeq *int64, lastID model.MessageID) (Opening, error) {
+	run := m.store.Run()
 	acked, err := m.acker.Ack(ctx, Ack{Key: key, Family: family, UpTo: lastSeq, UpToID: lastID})
 	reset := model.CodeOf(err) == model.CodePositionLost
 	if reset {
@@ -83,7 +84,7 @@ func (m *Mailboxes) Open(ctx context.Context, key model.DeviceKey, family model.
 	if err != nil {
 		return Opening{}, err
 	}
-	o := Opening{Logs: logs, Key: key, Family: family, Start: acked, Acked: acked, Head: head.Head, Floor: head.Floor, Reset: reset, Selective: selective[key]}
+	o := Opening{Logs: logs, Key: key, Family: family, Start: acked, Acked: acked, Head: head.Head, Floor: head.Floor, Reset: reset, Selective: selective[key], Run: run}
 	if lastSeq != nil && !reset {
 		o.Start = *lastSeq
 	}

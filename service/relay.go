@@ -69,6 +69,7 @@ type event struct {
 	Family       model.FamilyID       `json:"f,omitempty"`
 	At           model.Millis         `json:"t,omitzero"` // of a connect
 	Payload      json.RawMessage      `json:"p,omitempty"`
+	Started      model.Millis         `json:"b,omitzero"`  // since when the database has run that this is of
 	Trace        string               `json:"x,omitempty"` // W3C's traceparent of an entry whose send is sampled
 }
 
@@ -206,7 +207,7 @@ func (r *RedisRelay) HasPeers() bool { return r.peers.Load() > 0 }
 func (r *RedisRelay) SetPeers(n int) { r.peers.Store(int64(n)) }
 
 func (r *RedisRelay) put(channel string, e event) {
-	e.Node = r.node
+	e.Node, e.Started = r.node, r.delivery.store.Started()
 	if r.queue.put(published{channel, e}) != nil {
 		metrics.relayDropped.Inc()
 		r.lost.Store(true)
@@ -492,6 +493,17 @@ func (r *RedisRelay) renew(ctx context.Context, part *relayPart) {
 	})
 }
 
+// foreign says whether an event is of another run of the database than this node knows, which has lost its tail or is
+// about to find out: its positions mean something else here. The sweep repairs what is dropped.
+func (e *event) foreign(started model.Millis) bool {
+	switch e.Kind {
+	case "entry", "frame", "log", "ack", "acklog", "left":
+		return e.Started != 0 && started != 0 && !model.SameStart(e.Started, started)
+	default:
+		return false
+	}
+}
+
 func (r *RedisRelay) handle(m *redis.Message) {
 	var e event
 	if err := json.Unmarshal([]byte(m.Payload), &e); err != nil {
@@ -502,6 +514,10 @@ func (r *RedisRelay) handle(m *redis.Message) {
 		return
 	}
 	d := r.delivery
+	if e.foreign(d.store.Started()) {
+		d.LogsMissed()
+		return
+	}
 	switch e.Kind {
 	case "entry":
 		if e.Trace != "" && d.spans != nil {

@@ -204,6 +204,27 @@ func TestRelayOverloaded(t *testing.T) {
 	}
 }
 
+// TestForeignEvents: positions of another run of the database are not taken for one's own.
+func TestForeignEvents(t *testing.T) {
+	t.Parallel()
+	now := model.MillisOf(time.Now())
+	for _, c := range []struct {
+		kind        string
+		theirs, own model.Millis
+		want        bool
+	}{
+		{"entry", now, now, false}, {"entry", now, now + 1_000, false}, {"entry", now, now + 60_000, true}, {"entry", now + 60_000, now, true},
+		{"log", now, now + 60_000, true}, {"ack", now, now + 60_000, true}, {"acklog", now, now + 60_000, true}, {"frame", now, now + 60_000, true}, {"left", now, now + 60_000, true},
+		{"revoke", now, now + 60_000, false}, {"ban", now, now + 60_000, false}, {"connect", now, now + 60_000, false},
+		{"entry", 0, now, false}, {"entry", now, 0, false}, // a node of before, a database that does not say
+	} {
+		e := event{Kind: c.kind, Started: c.theirs}
+		if got := e.foreign(c.own); got != c.want {
+			t.Errorf("%s of %d at %d: foreign %t", c.kind, c.theirs, c.own, got)
+		}
+	}
+}
+
 // TestRelayStops: a Redis that takes connections and answers nothing does not keep a node from ending, however much
 // waits for it.
 func TestRelayStops(t *testing.T) {

@@ -104,7 +104,7 @@ const touchPatience = 2 * time.Second
 // head went back means that the database has lost its tail: those sockets are
 // closed with 4010, spread over seconds, so that their clients check their positions.
 func (d *Delivery) Sweep(ctx context.Context) error {
-	if err := d.checkDatabase(ctx); err != nil {
+	if _, err := d.store.Identity(ctx); err != nil { // calls anotherDatabase when it was restored
 		return err
 	}
 	byUser := map[model.UserID][]*Session{}
@@ -158,29 +158,13 @@ func (d *Delivery) Sweep(ctx context.Context) error {
 	return d.sweepLogs(ctx)
 }
 
-// OnDatabaseChanged is told when the database is another one or has started again: what is
-// cached of it may never have been durable. Set before use.
-func (d *Delivery) OnDatabaseChanged(fn func()) { d.databaseChanged = fn }
-
-// checkDatabase compares the database's identity with that of the sweep before.
+// anotherDatabase is called when the database is another one or has started again, before anything of it is seen.
 // What was visible may be gone and its seqs given out again, unnoticed by a comparison
-// of heads: the devices check their positions.
-func (d *Delivery) checkDatabase(ctx context.Context) error {
-	now, err := d.store.Identity(ctx)
-	if err != nil {
-		return err
-	}
-	before := d.database
-	d.database = now
-	if before == (model.Identity{}) || before.Same(now) {
-		return nil
-	}
+// of heads: the devices check their positions. Until they have, they are pushed nothing: the next entry of
+// the new mailbox would be taken for the next one of the old.
+func (d *Delivery) anotherDatabase() {
 	d.log.Warn("the database has started again or is another one: devices check their positions", "sockets", "closed with 4010")
-	if d.databaseChanged != nil {
-		d.databaseChanged()
-	}
 	d.closeAll(ClosePositionLost, "the database may have lost its tail", 5*time.Second)
-	return nil
 }
 
 // settleMoved takes a position read from the store, if it moved since the session
