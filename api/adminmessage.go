@@ -57,7 +57,7 @@ func (a *API) registerAdminMessages(huma.API) {
 	adminRoute(a, huma.Operation{
 		OperationID: "admin-get-history", Method: http.MethodGet, Path: "/v1/admin/conversations/{conversation_id}/messages", Summary: "The messages of any conversation",
 		Description: "Ascending after after_seq, descending before before_seq, the newest page without either; of dissolved groups too. Audited: it shows what people wrote.",
-	}, action{"conversation.read", "conversation", "conversation_id"}, func(ctx context.Context, in *historyInput) (*historyOutput, error) {
+	}, action{"conversation.read", "conversation", "conversation_id"}, func(ctx context.Context, in *wholeHistoryInput) (*historyOutput, error) {
 		after, before := in.AfterSeq.set, in.BeforeSeq.set
 		if after != nil && before != nil {
 			return nil, model.Invalid("query.before_seq", "want one of after_seq and before_seq", *before)

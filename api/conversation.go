@@ -66,6 +66,13 @@ type (
 	historyInput struct {
 		ConversationID Param[model.ConversationID] `path:"conversation_id"`
 		AfterSeq       optionalSeq                 `query:"after_seq" doc:"Ascending from there"`
+		AfterID        Param[model.MessageID]      `query:"after_id" doc:"The message_id that the device holds at after_seq"`
+		BeforeSeq      optionalSeq                 `query:"before_seq" doc:"Descending from there"`
+		Limit          int                         `query:"limit" minimum:"1" maximum:"200" default:"50"`
+	}
+	wholeHistoryInput struct { // of who holds nothing
+		ConversationID Param[model.ConversationID] `path:"conversation_id"`
+		AfterSeq       optionalSeq                 `query:"after_seq" doc:"Ascending from there"`
 		BeforeSeq      optionalSeq                 `query:"before_seq" doc:"Descending from there"`
 		Limit          int                         `query:"limit" minimum:"1" maximum:"200" default:"50"`
 	}
@@ -126,12 +133,21 @@ func (a *API) registerConversations(h huma.API) {
 	})
 	route(h, huma.Operation{
 		OperationID: "get-history", Method: http.MethodGet, Path: "/v1/conversations/{conversation_id}/messages", Tags: tags, Summary: "Its messages",
-		Description: "Ascending after after_seq, descending before before_seq, the newest page without either.",
+		Description: "Ascending after after_seq, descending before before_seq, the newest page without either. 409 position_lost when after_id is not the message at after_seq.",
 	}, func(ctx context.Context, in *historyInput) (*historyOutput, error) {
 		if in.AfterSeq.set != nil && in.BeforeSeq.set != nil {
 			return nil, model.Invalid("query.before_seq", "want one of after_seq and before_seq", *in.BeforeSeq.set)
 		}
-		list, head, more, err := a.deps.Conversations.History(ctx, CallerFrom(ctx).UserID, in.ConversationID.ID, in.AfterSeq.set, in.BeforeSeq.set, in.Limit)
+		if in.AfterID.Set && in.AfterSeq.set == nil {
+			return nil, model.Invalid("query.after_seq", "after_id needs after_seq", nil)
+		}
+		me := CallerFrom(ctx).UserID
+		list, head, more, err := func() ([]*model.Message, int64, bool, error) {
+			if in.AfterID.Set {
+				return a.deps.Conversations.HistoryFrom(ctx, me, in.ConversationID.ID, *in.AfterSeq.set, in.AfterID.ID, in.Limit)
+			}
+			return a.deps.Conversations.History(ctx, me, in.ConversationID.ID, in.AfterSeq.set, in.BeforeSeq.set, in.Limit)
+		}()
 		if err != nil {
 			return nil, err
 		}

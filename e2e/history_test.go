@@ -76,9 +76,32 @@ func historyPages(t *testing.T, s *system) {
 	}
 	for _, query := range []url.Values{
 		{"after_seq": {"1"}, "before_seq": {"5"}}, {"after_seq": {"-1"}}, {"before_seq": {"x"}}, {"limit": {"0"}}, {"limit": {"201"}},
+		{"after_id": {"1"}}, {"after_seq": {"1"}, "after_id": {"x"}}, {"before_seq": {"2"}, "after_id": {"1"}}, {"after_seq": {"1"}, "after_id": {"0"}},
 	} {
 		_, err := bob.History(within(t, patience), id, query)
 		refused(t, err, "", http.StatusUnprocessableEntity)
+	}
+
+	// Who says what they hold is told when it is not there.
+	all := bob.wholeHistory(id, 0)
+	held := func(seq int64, holds client.MessageID, limit string) (client.History, error) {
+		return bob.History(within(t, patience), id, url.Values{"after_seq": {strconv.FormatInt(seq, 10)}, "after_id": {string(holds)}, "limit": {limit}})
+	}
+	for _, seq := range []int64{1, 50, 59, 60} {
+		page, err := held(seq, all[seq-1].MessageID, "5")
+		if err != nil || len(page.Messages) != int(min(5, 60-seq)) || page.HasMore != (seq < 55) || len(page.Messages) > 0 && page.Messages[0].ConversationSeq != seq+1 {
+			t.Errorf("after %d with its id: %d messages, has_more %t, %v", seq, len(page.Messages), page.HasMore, err)
+		}
+	}
+	for _, seq := range []int64{1, 59, 60, 61, 1 << 62} {
+		_, err := held(seq, all[7].MessageID, "5")
+		problem := refused(t, err, "position_lost", http.StatusConflict)
+		if problem.Head == nil || *problem.Head != 60 {
+			t.Errorf("after %d with another id: head %v, want 60", seq, problem.Head)
+		}
+	}
+	if page, err := held(0, all[7].MessageID, "5"); err != nil || len(page.Messages) != 5 { // nothing is held there
+		t.Errorf("after 0: %d messages, %v", len(page.Messages), err)
 	}
 
 	// A direct conversation has its history too, and it is what the mailbox has.

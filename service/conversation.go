@@ -228,6 +228,16 @@ func (c *Conversations) List(ctx context.Context, me model.UserID, cursor model.
 // History is a page of messages: ascending after a conversation_seq, descending
 // before one, or the newest ones without either. Only what I may see (Member.SeesAfter).
 func (c *Conversations) History(ctx context.Context, me model.UserID, id model.ConversationID, after, before *int64, limit int) (list []*model.Message, head int64, more bool, err error) {
+	return c.history(ctx, me, id, after, 0, before, limit)
+}
+
+// HistoryFrom is History after a conversation_seq at which the caller holds a message. CodePositionLost when the conversation
+// has another one there, or does not reach that far; what I may not see, or have deleted for myself, is not compared.
+func (c *Conversations) HistoryFrom(ctx context.Context, me model.UserID, id model.ConversationID, after int64, afterID model.MessageID, limit int) (list []*model.Message, head int64, more bool, err error) {
+	return c.history(ctx, me, id, &after, afterID, nil, limit)
+}
+
+func (c *Conversations) history(ctx context.Context, me model.UserID, id model.ConversationID, after *int64, afterID model.MessageID, before *int64, limit int) (list []*model.Message, head int64, more bool, err error) {
 	conversation, err := c.store.ConversationByID(ctx, id)
 	if err != nil {
 		return nil, 0, false, err
@@ -247,9 +257,29 @@ func (c *Conversations) History(ctx context.Context, me model.UserID, id model.C
 	if before != nil {
 		to = max(*before, 1)
 	}
+	lost := func(detail string) error {
+		return &model.Error{Code: model.CodePositionLost, Detail: detail, Head: conversation.Head, Floor: 1}
+	}
+	if afterID != 0 && *after > conversation.Head {
+		return nil, 0, false, lost("the conversation does not reach that far")
+	}
+	compared := afterID != 0 && from == *after && from > 0
+	if compared { // in the statement that reads the page: both are of one database
+		from--
+		limit++
+	}
 	list, err = c.store.HistoryFor(ctx, me, id, from, to, conversation.Head, ascending, limit+1)
 	if err != nil {
 		return nil, 0, false, err
+	}
+	if compared {
+		limit--
+		if len(list) > 0 && list[0].ConversationSeq == *after {
+			if list[0].ID != afterID {
+				return nil, 0, false, lost("the conversation has another message there")
+			}
+			list = list[1:]
+		}
 	}
 	if more = len(list) > limit; more {
 		list = list[:limit]

@@ -940,7 +940,7 @@ export interface paths {
         };
         /**
          * Its messages
-         * @description Ascending after after_seq, descending before before_seq, the newest page without either.
+         * @description Ascending after after_seq, descending before before_seq, the newest page without either. 409 position_lost when after_id is not the message at after_seq.
          */
         get: operations["get-history"];
         put?: never;
@@ -4719,6 +4719,8 @@ export interface operations {
     "get-history": {
         parameters: {
             query?: {
+                /** @description The message_id that the device holds at after_seq */
+                after_id?: string;
                 /** @description Ascending from there */
                 after_seq?: number;
                 /** @description Descending from there */
