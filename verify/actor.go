@@ -53,6 +53,7 @@ type Actor struct {
 	ready    chan struct{} // closed at the first hello
 	first    sync.Once
 	store    *store        // of the loop only
+	doubted  bool          // of the loop only: the server has said that positions may have changed
 	over     chan struct{} // closed when the loop has ended
 	ended    error         // why; to be read after over
 

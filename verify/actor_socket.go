@@ -105,6 +105,7 @@ func (a *Actor) connect(ctx context.Context) (pause time.Duration, err error) {
 		err = errors.Join(err, dropErr)
 	}
 	a.record(Event{Op: OpClose, Connection: e.Connection, Node: e.Node, Code: code, Detail: err.Error()})
+	a.doubted = a.doubted || code == closePositions
 	if code == closeToken {
 		a.account.spent(session.AccessToken)
 	}
@@ -147,8 +148,9 @@ func (l *line) serve(ctx context.Context, hello client.Frame) error {
 		if err := a.stepBack(ctx); err != nil {
 			return err
 		}
-		l.behind = true
 	}
+	l.behind = hello.Reset || a.doubted // the large groups are looked at too
+	a.doubted = false
 	tick := time.NewTicker(ackAfter / 4)
 	defer tick.Stop()
 	heard := time.Now()

@@ -22,10 +22,11 @@ type store struct {
 	since  time.Time                       // the first of them
 	groups map[client.ConversationID]int64 // the highest conversation_seq held
 	logs   map[client.ConversationID]int64 // of log conversations, what is not acked yet; the key stays
+	held   map[place]client.MessageID      // of all conversations
 }
 
 func newStore() *store {
-	return &store{groups: map[client.ConversationID]int64{}, logs: map[client.ConversationID]int64{}}
+	return &store{groups: map[client.ConversationID]int64{}, logs: map[client.ConversationID]int64{}, held: map[place]client.MessageID{}}
 }
 
 // position is the highest mailbox seq held, and its message.
@@ -49,9 +50,20 @@ func (s *store) put(seq int64, m client.Message) bool {
 		return false
 	}
 	s.ids = append(s.ids, m.MessageID)
-	s.groups[m.ConversationID] = max(s.groups[m.ConversationID], m.ConversationSeq)
+	s.keep(m)
 	s.touch()
 	return true
+}
+
+// keep keeps a message in its conversation.
+func (s *store) keep(m client.Message) {
+	s.groups[m.ConversationID] = max(s.groups[m.ConversationID], m.ConversationSeq)
+	s.held[place{m.ConversationID, m.ConversationSeq}] = m.MessageID
+}
+
+// end is the highest message held of a conversation; of one that is read from its beginning there is none.
+func (s *store) end(id client.ConversationID) (seq int64, message client.MessageID) {
+	return s.groups[id], s.held[place{id, s.groups[id]}]
 }
 
 // pushed takes a message frame in.
@@ -60,11 +72,13 @@ func (a *Actor) pushed(ctx context.Context, f client.Frame) error {
 	if f.Seq == 0 {
 		id := f.Message.ConversationID
 		switch held := s.groups[id]; {
+		case f.Message.ConversationSeq <= held && s.held[place{id, f.Message.ConversationSeq}] != f.Message.MessageID:
+			return a.stepBackLog(ctx, id)
 		case f.Message.ConversationSeq <= held: // the ack was lost
 			s.logs[id] = held
 			s.touch()
 		case f.Message.ConversationSeq == held+1 && held > 0:
-			s.groups[id] = f.Message.ConversationSeq
+			s.keep(f.Message)
 			s.logs[id] = f.Message.ConversationSeq
 			s.touch()
 		default:
@@ -182,10 +196,13 @@ func (a *Actor) stepBack(ctx context.Context) error {
 // pullLog pulls a large group from what the device holds.
 func (a *Actor) pullLog(ctx context.Context, id client.ConversationID) error {
 	for {
-		after := a.store.groups[id]
+		after, afterID := a.store.end(id)
 		var page client.History
 		err := a.call(ctx, a.at(), Event{Op: OpHistory, Conversation: id, After: after}, func(ctx context.Context, s *client.Session, e *Event) (err error) {
 			query := url.Values{"after_seq": {strconv.FormatInt(after, 10)}, "limit": {strconv.Itoa(pageLimit)}}
+			if afterID != "" {
+				query.Set("after_id", string(afterID))
+			}
 			if page, err = s.History(ctx, id, query); err != nil {
 				return err
 			}
@@ -199,11 +216,15 @@ func (a *Actor) pullLog(ctx context.Context, id client.ConversationID) error {
 			delete(a.store.logs, id)
 			return nil
 		}
+		if lost(err) {
+			a.forgetLog(id)
+			continue
+		}
 		if err != nil {
 			return err
 		}
 		for _, m := range page.Messages {
-			a.store.groups[id] = max(a.store.groups[id], m.ConversationSeq)
+			a.store.keep(m)
 		}
 		if !page.HasMore {
 			a.store.logs[id] = a.store.groups[id]
@@ -211,6 +232,18 @@ func (a *Actor) pullLog(ctx context.Context, id client.ConversationID) error {
 			return a.ack(ctx)
 		}
 	}
+}
+
+// stepBackLog pulls a large group anew that has other messages than the device holds.
+func (a *Actor) stepBackLog(ctx context.Context, id client.ConversationID) error {
+	a.forgetLog(id)
+	return a.pullLog(ctx, id)
+}
+
+// forgetLog goes back to the beginning of a large group: there may be holes below, of times when the user was no member.
+func (a *Actor) forgetLog(id client.ConversationID) {
+	a.store.groups[id], a.store.logs[id] = 0, 0
+	a.record(Event{Op: OpReset, Conversation: id})
 }
 
 func gone(err error) bool {
@@ -246,9 +279,7 @@ func (a *Actor) ack(ctx context.Context) error {
 		case gone(err):
 			delete(s.logs, id)
 		case lost(err):
-			s.groups[id], s.logs[id] = 0, 0
-			a.record(Event{Op: OpReset, Conversation: id})
-			return a.pullLog(ctx, id)
+			return a.stepBackLog(ctx, id)
 		case err != nil:
 			return err
 		default:
@@ -275,10 +306,18 @@ func (a *Actor) drain(ctx context.Context) error {
 			return fmt.Errorf("list the conversations: %w", err)
 		}
 		for _, c := range page.Conversations {
-			if c.Delivery == "log" && c.Head > a.store.groups[c.ConversationID] {
-				if err := a.pullLog(ctx, c.ConversationID); err != nil {
-					return err
-				}
+			if c.Delivery != "log" {
+				continue
+			}
+			do := a.pullLog
+			switch held, last := a.store.end(c.ConversationID); {
+			case c.Head < held, c.Head == held && c.LastMessage != nil && c.LastMessage.ConversationSeq == held && c.LastMessage.MessageID != last:
+				do = a.stepBackLog
+			case c.Head == held:
+				continue
+			}
+			if err := do(ctx, c.ConversationID); err != nil {
+				return err
 			}
 		}
 		if cursor = page.NextCursor; !page.HasMore {

@@ -77,11 +77,22 @@ func (c *check) late() {
 			if len(e.Sights) == 0 && c.joinedAbove(e, e.Head) { // the head was read, then the reader joined above it
 				from = max(from, e.Head+1)
 			}
+			if c.mayUndo(e) && c.undone[member{e.Conversation, e.User}] { // where its reader joined was lost
+				from = firstSeq(e, from)
+			}
 			c.page(e, from, func(s *Sight) int64 { return s.ConversationSeq })
 			before, fell := conversations.answer(e, e.Conversation, e.Head)
 			c.shrunk(before, fell, e, "conversation "+string(e.Conversation))
 		}
 	}
+}
+
+// firstSeq is where a page of history begins, or would.
+func firstSeq(e *Event, empty int64) int64 {
+	if len(e.Sights) == 0 {
+		return max(empty, e.Head+1)
+	}
+	return e.Sights[0].ConversationSeq
 }
 
 // joinedAt says whether a page may begin at seq because its reader joined there.

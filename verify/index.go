@@ -266,9 +266,9 @@ func (x *index) readSend(e *Event, tries map[int64]attempt) {
 	k.tries = append(k.tries, try{invoke: e})
 }
 
-// asked is when what an event shows was asked for.
+// asked is when what an event shows was asked for; of what is pushed, when its socket was.
 func (x *index) asked(e *Event) time.Duration {
-	if e.Op == OpPush {
+	if e.Op == OpPush || e.Op == OpReceipt {
 		if invoke := x.dialled[e.Connection]; invoke != nil {
 			return invoke.At
 		}

@@ -13,7 +13,8 @@ import (
 
 // keep makes a copy of the store; lose puts it back, and every device that is online comes back and steps back.
 func (w *world) keep() (copied, lose func()) {
-	e := w.add(Event{Op: OpKeep, Phase: Begin, Call: 1<<50 + w.ids})
+	w.call++
+	e := w.add(Event{Op: OpKeep, Phase: Begin, Call: w.call})
 	rooms, boxes := map[client.ConversationID]*room{}, map[client.UserID][]Sight{}
 	for id, r := range w.rooms {
 		rooms[id] = r.clone()
@@ -24,6 +25,7 @@ func (w *world) keep() (copied, lose func()) {
 	copied = func() { w.end(e, End) }
 	return copied, func() {
 		w.add(Event{Op: OpLoss, Phase: OK, Call: e.Call})
+		w.late()
 		for id, r := range w.rooms {
 			if before := rooms[id]; before != nil {
 				*r = *before.clone()
@@ -55,6 +57,23 @@ func (w *world) keep() (copied, lose func()) {
 		}
 		for _, p := range online {
 			w.connect(p)
+		}
+	}
+}
+
+// late is what was on its way to the sockets when the store died: their newest frames once more.
+func (w *world) late() {
+	newest := map[string]Event{}
+	for _, e := range w.events {
+		if e.Op == OpReceipt || e.Op == OpPush && e.Sights[0].Seq != 0 {
+			newest[string(e.Op)+e.Connection] = e
+		}
+	}
+	for _, p := range w.devices {
+		for _, op := range []Op{OpReceipt, OpPush} {
+			if e, is := newest[string(op)+p.conn]; is && p.conn != "" {
+				w.add(e)
+			}
 		}
 	}
 }
