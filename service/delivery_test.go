@@ -508,6 +508,34 @@ func TestAckOnAnotherNode(t *testing.T) {
 	phone.silent()
 }
 
+// passedOn is a relay that keeps the acks it is given.
+type passedOn struct {
+	alone
+	acks, logs int
+}
+
+func (p *passedOn) Acked(model.DeviceKey, int64, []int64)       { p.acks++ }
+func (p *passedOn) AckedLog(model.DeviceKey, model.LogPosition) { p.logs++ }
+
+// TestAckBesideAClosedSocket: a device has moved to another node and acks on the one it came from, whose socket is still on its
+// way out: the other node is told.
+func TestAckBesideAClosedSocket(t *testing.T) {
+	t.Parallel()
+	i := newInbox(t, standard)
+	relay := &passedOn{}
+	i.delivery.SetRelay(relay)
+	phone := i.connect(t, i.device("phone"), seq(0))
+	*relay = passedOn{} // connecting acks, before it is here
+	log := model.LogPosition{ConversationID: 7, Acked: 1}
+	i.delivery.Acked(phone.session.Key, 0, 1, nil)
+	i.delivery.AckedLog(phone.session.Key, log)
+	equal(t, "told of a device that is here", *relay, passedOn{})
+	i.delivery.Kick(i.reads, func(*Session) bool { return true }, CloseReplaced, "the same device connected again")
+	i.delivery.Acked(phone.session.Key, 0, 1, nil)
+	i.delivery.AckedLog(phone.session.Key, log)
+	equal(t, "told of a device that is not", *relay, passedOn{acks: 1, logs: 1})
+}
+
 // TestManyConnectAtOnce: those that the pumps have no room for are asked to come later.
 func TestManyConnectAtOnce(t *testing.T) {
 	t.Parallel()

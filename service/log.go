@@ -122,8 +122,12 @@ func (d *Delivery) SettleLog(key model.DeviceKey, p model.LogPosition) bool {
 			continue
 		}
 		s.mu.Lock()
+		if s.state == stateClosed { // another node may have the device by now
+			s.mu.Unlock()
+			continue
+		}
 		state := s.logs[p.ConversationID]
-		if state == nil && p.ConversationID == model.Everyone && s.state != stateClosed { // pulled before anything was pushed
+		if state == nil && p.ConversationID == model.Everyone { // pulled before anything was pushed
 			state = s.log(p.ConversationID, p.Acked)
 		}
 		if state != nil && p.Acked > state.acked {
