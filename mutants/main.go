@@ -187,9 +187,9 @@ func (r *runner) try(parent context.Context, m mutant, s suite) (verdict, error)
 		v.word, v.why = notRun, "no test fits the pattern"
 	case ctx.Err() != nil:
 		v.word, v.why = notRun, "it did not end"
-	case errors.As(err, &exit) && s.judged(exit, output.Bytes()):
+	case errors.As(err, &exit) && s.judged(exit, output.Bytes()) && reason(output.String()) != "":
 		v.why = reason(output.String())
-	case errors.As(err, &exit):
+	case errors.As(err, &exit): // also a test that hung, or whose database did not start: it has seen nothing of the mutant
 		v.word, v.why = notRun, "see its output"
 	default:
 		return verdict{}, fmt.Errorf("run %s: %w", s.name(), err)
@@ -243,19 +243,20 @@ func (r *runner) overlay(m mutant) (string, error) {
 	return path, nil
 }
 
-// reason is the first line of a suite's output that tells what is wrong.
+// reason is the first line of a suite's output in which a test or the checker tells what is wrong; empty when none does.
 func reason(output string) string {
 	for line := range strings.SplitSeq(output, "\n") {
 		line = strings.TrimSpace(line)
 		if _, text, found := strings.Cut(line, "_test.go:"); found {
-			_, text, _ = strings.Cut(text, ": ")
-			return shorten(text)
+			if _, text, found = strings.Cut(text, ": "); found { // else it is of a stack
+				return shorten(text)
+			}
 		}
 		if _, text, found := strings.Cut(line, ": VIOLATION "); found { // chaos names the fault before it
 			return shorten(text)
 		}
 	}
-	return "it failed; see its output"
+	return ""
 }
 
 func shorten(text string) string {

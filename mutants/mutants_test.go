@@ -83,12 +83,14 @@ func TestSuitesAreThere(t *testing.T) {
 	}
 }
 
-// TestReason: the first line that says what is wrong is shown.
+// TestReason: the first line that says what is wrong is shown. Without one nothing was seen of the mutant.
 func TestReason(t *testing.T) {
 	for output, want := range map[string]string{
 		"=== RUN   TestX\n    order_test.go:96: entry 3 is 4\n    order_test.go:97: more\n":     "entry 3 is 4",
 		"12:00:01 cut-commit: 2 nodes are ready\n12:00:09 cut-commit: VIOLATION once: one id\n": "once: one id",
-		"panic: boom\n": "it failed; see its output",
+		"panic: boom\n": "",
+		"panic: test timed out after 4m30s\n\tservice/order_test.go:96 +0x1d\n": "", // a stack
+		"    mariadb.go:61: mysqld did not start\n--- FAIL: TestX (0.00s)\n":    "", // not what the test is about
 	} {
 		if got := reason(output); got != want {
 			t.Errorf("reason of %q: %q, want %q", output, got, want)
