@@ -23,6 +23,13 @@ var limitOf = map[string]service.Limit{
 	"upload-file":     service.LimitFile,
 
 	"trace-message": service.LimitTrace,
+
+	// Each of these writes a message to all members.
+	"update-group":  service.LimitSend,
+	"add-members":   service.LimitSend,
+	"remove-member": service.LimitSend,
+	"set-role":      service.LimitSend,
+	"mute-member":   service.LimitSend,
 }
 
 // takeOf takes what a call of a user costs, all at once.

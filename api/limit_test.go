@@ -46,6 +46,11 @@ func TestEveryLimitRefuses(t *testing.T) {
 	}{
 		{service.LimitSend, 1, message},
 		{service.LimitSendAddress, 0, byOther},
+		{service.LimitSend, 0, request{method: http.MethodPatch, path: "/v1/groups/7", body: `{"name":"g"}`}}, // each writes a message to all members
+		{service.LimitSend, 0, post("/v1/groups/7/members", `{"member_ids":["8"]}`)},
+		{service.LimitSend, 0, request{method: http.MethodDelete, path: "/v1/groups/7/members/8"}},
+		{service.LimitSend, 0, request{method: http.MethodPut, path: "/v1/groups/7/members/8/role", body: `{"role":"admin"}`}},
+		{service.LimitSend, 0, request{method: http.MethodPut, path: "/v1/groups/7/members/8/mute", body: `{"seconds":60}`}},
 		{service.LimitGroup, 1, post("/v1/groups", `{"name":"g","member_ids":[]}`)},
 		{service.LimitTicket, 1, post("/v1/auth/ws-ticket", "")},
 		{service.LimitSearch, 1, request{method: http.MethodGet, path: "/v1/users?username=a"}},
