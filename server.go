@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"strconv"
+	"sync"
 	"time"
 
 	"ackbox/api"
@@ -332,19 +333,36 @@ func (s *server) countPeers(ctx context.Context) error {
 func (s *server) ready(ctx context.Context) (list []api.Dependency, ok bool) {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	state := func(name string, err error) api.Dependency {
-		if err != nil {
-			return api.Dependency{Name: name, State: api.StateDown, Detail: "does not answer"}
-		}
-		return api.Dependency{Name: name, State: api.StateUp}
-	}
-	database := s.store.Ping(ctx)
-	list = []api.Dependency{state("database", database), state("redis", s.redis.Ping(ctx).Err())}
+	list = dependencies(ctx, []probe{{"database", s.store.Ping}, {"redis", func(ctx context.Context) error { return s.redis.Ping(ctx).Err() }}})
+	database := list[0].State == api.StateUp
 	node := api.Dependency{Name: "node", State: api.StateUp}
 	if s.drain.on.Load() {
 		node.State = api.StateDraining
 	}
-	return append(list, node), database == nil && !s.drain.on.Load()
+	return append(list, node), database && !s.drain.on.Load()
+}
+
+// probe asks a dependency whether it is there.
+type probe struct {
+	name string
+	ask  func(context.Context) error
+}
+
+// dependencies are what the probes find. They ask at the same time: one that hangs until ctx ends
+// leaves the others theirs.
+func dependencies(ctx context.Context, probes []probe) []api.Dependency {
+	list := make([]api.Dependency, len(probes))
+	var asking sync.WaitGroup
+	for i, p := range probes {
+		asking.Go(func() {
+			list[i] = api.Dependency{Name: p.name, State: api.StateUp}
+			if err := p.ask(ctx); err != nil {
+				list[i].State, list[i].Detail = api.StateDown, "does not answer"
+			}
+		})
+	}
+	asking.Wait()
+	return list
 }
 
 // run serves until ctx ends or a listener fails, then closes in order.
