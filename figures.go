@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"ackbox/service"
+
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -102,7 +104,7 @@ func (s *server) dependencies() map[string]bool {
 	var database, redis, files error
 	var asked sync.WaitGroup
 	asked.Go(func() { database = s.store.Ping(ctx) })
-	asked.Go(func() { redis = s.redis.Ping(ctx).Err() })
+	asked.Go(func() { redis = service.AskRedis(ctx, s.redis) })
 	asked.Go(func() {
 		if s.s3 != nil {
 			files = s.s3.Ping(ctx)

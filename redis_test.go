@@ -9,6 +9,7 @@ import (
 
 	"ackbox/config"
 	"ackbox/internal/testenv"
+	"ackbox/service"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -27,6 +28,9 @@ func openedRedis(t *testing.T, sharded string, urls ...string) (redis.UniversalC
 	return client, err
 }
 
+// keysAllOver are in slots of all masters.
+var keysAllOver = []string{"a", "b", "c", "d", "e", "f", "g", "h"}
+
 // serves waits until all slots can be written.
 func serves(t *testing.T, client redis.UniversalClient) {
 	t.Helper()
@@ -36,8 +40,8 @@ func serves(t *testing.T, client redis.UniversalClient) {
 	defer tick.Stop()
 	for {
 		pipe := client.Pipeline()
-		for _, key := range []string{"a", "b", "c", "d", "e", "f", "g", "h"} { // in slots of all masters
-			pipe.Set(ctx, "ackbox:test:"+key, key, time.Minute)
+		for _, key := range keysAllOver {
+			pipe.Set(ctx, key, key, time.Minute)
 		}
 		_, err := pipe.Exec(ctx)
 		if err == nil {
@@ -117,8 +121,23 @@ func TestOneURLOfCluster(t *testing.T) {
 		t.Errorf("got %v, want a sentence about ACKBOX_REDIS_SHARDED", err)
 	}
 
+	part := ""
+	for _, key := range keysAllOver {
+		if cluster.OwnerURL(key) == cluster.URL() {
+			part = key
+		}
+	}
 	cluster.KillFirst()
 	for _, client := range []redis.UniversalClient{client, late} {
 		serves(t, client)
+	}
+	if err := service.AskRedis(t.Context(), client); err != nil {
+		t.Error(err)
+	}
+	cluster.KillOwner(part) // which was its replica
+	for range 6 {
+		if err := service.AskRedis(t.Context(), client); err == nil {
+			t.Error("a cluster without a third of its slots is said to serve")
+		}
 	}
 }

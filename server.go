@@ -333,7 +333,12 @@ func (s *server) countPeers(ctx context.Context) error {
 func (s *server) ready(ctx context.Context) (list []api.Dependency, ok bool) {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	list = dependencies(ctx, []probe{{"database", s.store.Ping}, {"redis", func(ctx context.Context) error { return s.redis.Ping(ctx).Err() }}})
+	askRedis := func(ctx context.Context) error {
+		ctx, enough := context.WithTimeout(ctx, time.Second) // a cluster with a frozen master is asked again and again
+		defer enough()
+		return service.AskRedis(ctx, s.redis)
+	}
+	list = dependencies(ctx, []probe{{"database", s.store.Ping}, {"redis", askRedis}})
 	database := list[0].State == api.StateUp
 	node := api.Dependency{Name: "node", State: api.StateUp}
 	if s.drain.on.Load() {

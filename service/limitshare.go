@@ -74,7 +74,7 @@ func (s *sharedLimits) probe(ctx context.Context) {
 			continue
 		}
 		asked := time.Now()
-		if s.client.Ping(ctx).Err() == nil && time.Since(asked) < s.patience {
+		if AskRedis(ctx, s.client) == nil && time.Since(asked) < s.patience {
 			s.down.Store(false)
 		}
 	}

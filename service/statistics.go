@@ -74,7 +74,7 @@ func (s *Statistics) Get(ctx context.Context) (*Figures, error) {
 func (s *Statistics) info(ctx context.Context) (f RedisFigures) {
 	ctx, cancel := context.WithTimeout(ctx, redisInfoPatience)
 	defer cancel()
-	if s.redis == nil || s.redis.Ping(ctx).Err() != nil {
+	if s.redis == nil || AskRedis(ctx, s.redis) != nil {
 		return f
 	}
 	f.Up = true
