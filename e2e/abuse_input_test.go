@@ -259,8 +259,8 @@ func bombs(t *testing.T, s *system) {
 	send("many fields", client.Request{Raw: []byte(inner + manyFields(20_000) + `}`)}, malformed...)
 	send("a huge number", client.Request{Raw: []byte(inner + `,"reply_to":1` + strings.Repeat("0", 100_000) + `}`)}, malformed...)
 	send("a huge exponent", client.Request{Raw: []byte(inner + `,"reply_to":1e999999999}`)}, malformed...)
-	send("a body twice", client.Request{Raw: []byte(inner + `,"body":{"text":""}}`)}, malformed...) // of one name twice the last counts
-	send("a target twice", client.Request{Raw: []byte(inner + `,"to_user_id":"` + absent + `"}`)}, http.StatusNotFound)
+	send("a body twice", client.Request{Raw: []byte(inner + `,"body":{"text":""}}`)}, malformed...)
+	send("a target twice", client.Request{Raw: []byte(inner + `,"to_user_id":"` + absent + `"}`)}, malformed...)
 	send("a name in two cases", client.Request{Raw: []byte(inner + `,"TO_USER_ID":"` + string(alice.id()) + `"}`)}, malformed...)
 	for name, body := range map[string]string{
 		"up_to beyond int":    `{"device_id":"laptop","up_to":1e400}`,
