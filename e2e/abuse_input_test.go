@@ -277,8 +277,12 @@ func bombs(t *testing.T, s *system) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if answer.Status != http.StatusUnprocessableEntity && (answer.Status != http.StatusOK || name != "half a pair") {
-			t.Errorf("a display name with %s: got %d", name, answer.Status)
+		want := http.StatusUnprocessableEntity
+		if name == "half a pair" { // no text at all
+			want = http.StatusBadRequest
+		}
+		if answer.Status != want {
+			t.Errorf("a display name with %s: got %d, want %d", name, answer.Status, want)
 		}
 	}
 	if n := len(bob.wholeMailbox()); n != 0 {
