@@ -279,7 +279,7 @@ func TestHugeBodies(t *testing.T) {
 	}
 	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	must(t, err)
-	defer answer.Body.Close() //nolint:errcheck // the test is over
+	defer answer.Body.Close()
 	if answer.StatusCode != http.StatusRequestEntityTooLarge || !answer.Close {
 		t.Errorf("got %s, close %v, want 413 and the end of the connection", answer.Status, answer.Close)
 	}
