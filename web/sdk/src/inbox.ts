@@ -5,7 +5,7 @@ import type { Clock } from './clock.js';
 import type { Conversations } from './conversations.js';
 import type { Hub } from './hub.js';
 import { type Arrival, type Ledger, OtherAccountError, type Position } from './ledger.js';
-import type { Frame, Hello, MailboxPage } from './object.js';
+import type { Frame, Hello, MailboxPage, Message } from './object.js';
 import { asApiError } from './problem.js';
 import { ask } from './rest.js';
 
@@ -335,15 +335,15 @@ export class Inbox {
       held = Math.max(conversation.read_seq, conversation.joined_seq);
       await ledger.setLog(id, held);
     }
-    const read = (after: number) =>
+    const read = (after: number, holds: string | null = null) =>
       ask(
         rest.GET('/v1/conversations/{conversation_id}/messages', {
-          params: { path: { conversation_id: id }, query: { after_seq: after, limit: pageSize } },
+          params: { path: { conversation_id: id }, query: { after_seq: after, limit: pageSize, ...(holds === null ? {} : { after_id: holds }) } },
         }),
       );
     let page;
     try {
-      page = await read(held);
+      page = await read(held, await ledger.messageID(id, held));
       if (page.head - held > logBacklog) {
         held = page.head - logBacklog;
         await ledger.setLog(id, held);
@@ -351,6 +351,10 @@ export class Inbox {
       }
     } catch (error) {
       const problem = asApiError(error);
+      if (problem.code === 'position_lost') {
+        await this.#stepBackLog(id, held, read);
+        return;
+      }
       if (problem.code !== 'not_found') throw problem;
       this.#logPulls.delete(id);
       await ledger.remove(id, true);
@@ -366,6 +370,17 @@ export class Inbox {
     if (unknown) conversations.refresh(id);
     this.acks.log(id, last, page.messages.length);
     if (!page.has_more) this.#logPulls.delete(id);
+  }
+
+  /** Finds the last message of a log conversation that the server has too, below held, which it has not, and forgets what is after it. */
+  async #stepBackLog(id: string, held: number, read: (after: number) => Promise<{ messages: readonly Message[]; head: number }>): Promise<void> {
+    let [from, upTo] = [held, held];
+    while (upTo === from && from > 0) {
+      from = Math.max(from - pageSize, 0);
+      const page = await read(from);
+      upTo = Math.min(await this.#options.ledger.agreesUpTo(id, page.messages, from), page.head);
+    }
+    await this.#logLost(id, Math.min(upTo, held - 1));
   }
 
   async #logLost(id: string, head: number): Promise<void> {

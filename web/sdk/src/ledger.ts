@@ -110,8 +110,13 @@ export class Ledger {
             logGaps.add(conversation);
             continue;
           }
-          logs.set(conversation, Math.max(held, place));
-          if (place <= held) continue;
+          if (place <= held) {
+            const there = await tx.get('messages', [conversation, place]);
+            if (there && there.message_id !== message.message_id) logGaps.add(conversation); // the pull finds what is lost
+            else logs.set(conversation, held);
+            continue;
+          }
+          logs.set(conversation, place);
         }
         const row = await this.#take(tx, tell, message, again);
         if (!row) unknown.add(conversation);
@@ -313,6 +318,24 @@ export class Ledger {
   /** Where a log conversation is held up to; null if the device has never had it. */
   async log(conversationID: string): Promise<number | null> {
     return this.#store.read(['holdings', 'conversations'], (tx) => this.#logHeld(tx, conversationID));
+  }
+
+  /** The message that is held at a conversation_seq, or null. */
+  async messageID(conversationID: string, seq: number): Promise<string | null> {
+    return this.#store.read(['messages'], async (tx) => (await tx.get('messages', [conversationID, seq]))?.message_id ?? null);
+  }
+
+  /** Up to where messages, which follow `after`, are those that are held; what is not held is no other. */
+  async agreesUpTo(conversationID: string, messages: readonly Message[], after: number): Promise<number> {
+    return this.#store.read(['messages'], async (tx) => {
+      let upTo = after;
+      for (const message of messages) {
+        const held = await tx.get('messages', [conversationID, message.conversation_seq]);
+        if (held && held.message_id !== message.message_id) break;
+        upTo = message.conversation_seq;
+      }
+      return upTo;
+    });
   }
 
   async setLog(conversationID: string, upTo: number): Promise<void> {

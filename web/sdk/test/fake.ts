@@ -238,6 +238,8 @@ export class FakeServer {
     const limit = Number(query.get('limit'));
     const after = query.get('after_seq');
     if (after !== null) {
+      const holds = query.get('after_id');
+      if (holds !== null && all.find((m) => m.conversation_seq === Number(after))?.message_id !== holds) return problem(409, 'position_lost', { head, floor: 1 });
       const rest = all.filter((m) => m.conversation_seq > Number(after));
       return { json: { messages: rest.slice(0, limit), head, has_more: rest.length > limit } };
     }

@@ -326,6 +326,32 @@ test('a log conversation: in order, gaps pulled, acked by its own number', async
   await client.close();
 });
 
+test('a log conversation that has lost its end: what is gone is given up, and what came in its place is there', async () => {
+  const server = new FakeServer();
+  const id = '901';
+  const said = (seq: number, run: number) => message(seq, { conversation_id: id, message_id: `${run}${1000 + seq}`, body: { text: `${seq} of ${run}` } });
+  const stretch = (first: number, last: number, run: number) => Array.from({ length: last - first + 1 }, (_, i) => said(first + i, run));
+  server.logs.set(id, stretch(1, 300, 1));
+  server.conversations = [conversation({ conversation_id: id, kind: 'group', delivery: 'log', head: 300, read_seq: 0 })];
+  const store = new MemoryStore();
+  const client = await online(server, { store });
+  const behind = async (head: number) => {
+    server.socket.push({ type: 'behind', conversation_id: id, head });
+    await server.clock.advance(200);
+  };
+  const held = async () => (await store.read(['messages'], (tx) => tx.range('messages', { from: [id, 0], to: [id, Infinity] }))).map(({ value }) => value.message_id);
+  await behind(300);
+  server.logs.set(id, [...stretch(1, 120, 1), ...stretch(121, 310, 2)]);
+  await behind(310);
+  assert.deepEqual(await held(), server.logs.get(id)?.map((m) => m.message_id));
+
+  server.logs.set(id, [...stretch(1, 120, 1), ...stretch(121, 300, 2), ...stretch(301, 305, 3)]); // and a push tells
+  server.socket.push({ type: 'message', attempt: 1, message: said(305, 3) });
+  await server.clock.advance(200);
+  assert.deepEqual(await held(), server.logs.get(id)?.map((m) => m.message_id));
+  await client.close();
+});
+
 test('a log conversation that is far ahead: the newest of it are pulled, the rest is history', async () => {
   const server = new FakeServer();
   const id = '901';
