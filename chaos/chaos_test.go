@@ -14,7 +14,7 @@ func TestMain(m *testing.M) { testenv.Main(m) }
 // TestFaults injects the worst faults a time or two. It is a sample: `make chaos` does it for as long as one likes.
 func TestFaults(t *testing.T) {
 	bin := testenv.Binary(t)
-	for _, name := range []string{"kill-node", "kill-mariadb", "cut-commit", "redis-down"} {
+	for _, name := range []string{"kill-node", "kill-mariadb", "cut-commit", "redis-down", "lost-tail"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			fault, err := Find(name)
@@ -43,6 +43,9 @@ func TestFaults(t *testing.T) {
 				return
 			}
 			sums := report.Faults[0]
+			if name == "lost-tail" && sums.Undone+sums.TakenBack == 0 {
+				t.Errorf("nothing was lost: %+v", sums)
+			}
 			if sums.Cycles != 2 || sums.Accepted == 0 || sums.Deliveries == 0 || len(sums.SendRecovery) == 0 {
 				t.Errorf("nothing was tested: %+v", sums)
 			}

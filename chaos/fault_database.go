@@ -51,9 +51,20 @@ func loseTail(ctx context.Context, s *Strike) error {
 	if told {
 		what += ", and is marked as restored"
 	}
+	// Two starts within three seconds are one to the nodes, which know them by the database's uptime in whole seconds.
+	if err := s.until(ctx, "SELECT variable_value >= 5 FROM information_schema.global_status WHERE variable_name = 'UPTIME'"); err != nil {
+		return err
+	}
 	s.Begin(nil, what)
 	copied, lose := s.Keep()
 	if err := s.MariaDB.Keep(ctx, copied); err != nil {
+		return err
+	}
+	var newest int64
+	if err := s.admin.QueryRowContext(ctx, "SELECT COALESCE(MAX(id), 0) FROM "+database+".messages").Scan(&newest); err != nil {
+		return fmt.Errorf("what the database has: %w", err)
+	}
+	if err := s.until(ctx, fmt.Sprintf("SELECT COALESCE(MAX(id), 0) > %d FROM %s.messages", newest, database)); err != nil { // there is something to lose
 		return err
 	}
 	if err := wait(ctx, 200*time.Millisecond+time.Duration(s.Rand.Int64N(int64(time.Second)))); err != nil {
@@ -80,6 +91,24 @@ func loseTail(ctx context.Context, s *Strike) error {
 	}
 	// The nodes close sockets for some seconds; now and then the next blow comes before they have closed all.
 	return wait(ctx, time.Duration(s.Rand.Int64N(int64(s.long(10*time.Second, time.Second)))))
+}
+
+// until waits until a query answers 1.
+func (s *Strike) until(ctx context.Context, query string) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	for {
+		var is bool
+		if err := s.admin.QueryRowContext(ctx, query).Scan(&is); err != nil {
+			return fmt.Errorf("%s: %w", query, err)
+		}
+		if is {
+			return nil
+		}
+		if err := wait(ctx, 20*time.Millisecond); err != nil {
+			return fmt.Errorf("%s: %w", query, err)
+		}
+	}
 }
 
 // cutCommit cuts up to 8 commits of one node, half of the times before and half after the database has got them.
