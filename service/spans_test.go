@@ -1,6 +1,7 @@
 package service
 
 import (
+	"slices"
 	"testing"
 
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
@@ -41,16 +42,24 @@ func TestSpansAcrossNodes(t *testing.T) {
 	one.acked(Ack{Key: phone.session.Key, UpTo: seq(2)})
 	eventually(t, "the ack's span", func() bool { return len(ended(recorder, "message ack")) == 1 })
 
-	parent := span
+	parents := []otel.SpanContext{span}
 	for _, name := range []string{"message relay", "message receive", "message push", "message ack"} {
 		spans := ended(recorder, name)
-		if len(spans) != 1 {
-			t.Fatalf("%d spans %q, want one: of the sampled message", len(spans), name)
+		most := 1 // of the sampled message
+		if name == "message relay" {
+			most = 2 // one for each batch to Redis: what it tells of its two users may go out apart
 		}
-		if got := spans[0].Parent(); got.SpanID() != parent.SpanID() || got.TraceID() != span.TraceID() {
-			t.Errorf("%s: is below %s, want %s", name, got.SpanID(), parent.SpanID())
+		if len(spans) == 0 || len(spans) > most {
+			t.Fatalf("%d spans %q, want 1 to %d", len(spans), name, most)
 		}
-		parent = spans[0].SpanContext()
+		next := make([]otel.SpanContext, len(spans))
+		for i, s := range spans {
+			next[i] = s.SpanContext()
+			if !slices.ContainsFunc(parents, func(p otel.SpanContext) bool { return p.SpanID() == s.Parent().SpanID() }) || s.Parent().TraceID() != span.TraceID() {
+				t.Errorf("%s: is below %s, want one of %v", name, s.Parent().SpanID(), parents)
+			}
+		}
+		parents = next
 	}
 }
 
