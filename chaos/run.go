@@ -323,7 +323,11 @@ func (r *run) crashes() []verify.Violation {
 func (r *run) keep(as string) string {
 	path := filepath.Join(r.Out, fmt.Sprintf("%s-%s-%d-%d", as, r.fault.Name, r.state.Seed, r.state.Rounds))
 	err := errors.Join(os.RemoveAll(path), os.MkdirAll(path, 0o700))
-	for _, name := range []string{"history.jsonl", "violations.json", "tables.json", "logs", "mariadb/mariadb.log", "redis/redis.log"} {
+	names := []string{"history.jsonl", "violations.json", "tables.json", "logs", "mariadb/mariadb.log", "redis/redis.log"}
+	if as == "broken" {
+		names = append(names, "mariadb/data") // to ask the database itself: CHECK TABLE … EXTENDED
+	}
+	for _, name := range names {
 		if _, missing := os.Stat(filepath.Join(r.dir, name)); missing == nil {
 			err = errors.Join(err, exec.Command("cp", "-r", filepath.Join(r.dir, name), path).Run()) //nolint:noctx // a copy on this machine
 		}
