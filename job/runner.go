@@ -43,8 +43,9 @@ type Runner struct {
 	stopped bool
 	asked   sync.WaitGroup // runs that Soon has begun
 
-	wall    func() time.Time // the wall clock, which somebody may step
-	unwatch chan struct{}    // closed at Stop
+	wall    func() time.Time  // the wall clock, which somebody may step
+	former  []context.Context // end when what the ticks of before a step began has ended
+	unwatch chan struct{}     // closed at Stop
 	watched sync.WaitGroup
 }
 
@@ -219,10 +220,22 @@ func (r *Runner) watch() {
 		day, at = r.wall().Round(0), time.Now()
 		if step.Abs() > clockStep {
 			r.log.Warn("the clock was stepped", "by", step.Round(time.Millisecond))
-			r.cron.Stop() // the ticks, not what runs
-			r.cron.Start()
+			r.tickAnew()
 		}
 	}
+}
+
+// tickAnew leaves what runs alone. It takes a new Cron: one that is started again while jobs of it run waits for them by a
+// WaitGroup that is used anew, which panics.
+func (r *Runner) tickAnew() {
+	fresh := cron.New()
+	for _, entry := range r.cron.Entries() {
+		fresh.Schedule(entry.Schedule, entry.Job)
+	}
+	r.former = slices.DeleteFunc(r.former, func(ended context.Context) bool { return ended.Err() != nil })
+	r.former = append(r.former, r.cron.Stop())
+	r.cron = fresh
+	r.cron.Start()
 }
 
 // Stop ends the ticks, cancels what runs and waits for it.
@@ -235,5 +248,8 @@ func (r *Runner) Stop() {
 	r.stopped = true
 	r.mu.Unlock()
 	<-stopped.Done()
+	for _, ended := range r.former {
+		<-ended.Done()
+	}
 	r.asked.Wait()
 }

@@ -158,6 +158,33 @@ func TestSteppedClock(t *testing.T) {
 	})
 }
 
+// TestSteppedClockAndStop: a job that was begun before a step is awaited, and runs once at a time across it.
+func TestSteppedClockAndStop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, _ := newRunner(t)
+		var step, running, ended atomic.Int64
+		r.wall = func() time.Time { return time.Now().Add(time.Duration(step.Load())) }
+		r.Add(Job{Name: "long", Every: time.Second, Run: func(ctx context.Context) error {
+			if running.Add(1) > 1 {
+				t.Error("runs twice at once")
+			}
+			defer running.Add(-1)
+			<-ctx.Done()
+			<-time.After(time.Minute) // tidies up
+			ended.Add(1)
+			return nil
+		}})
+		r.Start()
+		for range 3 {
+			pass(2 * time.Second)
+			step.Add(int64(time.Hour))
+		}
+		pass(2 * time.Second)
+		r.Stop()
+		equal(t, "ended when Stop returned", ended.Load(), 1)
+	})
+}
+
 // TestStop cancels what runs, waits for it, and begins nothing new; what a job says
 // because of the stop is no failure.
 func TestStop(t *testing.T) {
