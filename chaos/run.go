@@ -252,6 +252,13 @@ func (r *run) round(ctx context.Context, n int) (broken string, err error) {
 		}
 		r.say("VIOLATION %s", violation)
 	}
+	damage, err := r.deployment.Damage(ctx)
+	if err != nil {
+		return "", err
+	}
+	for _, table := range damage {
+		r.say("MariaDB itself finds its tables broken: %s", table)
+	}
 	if err := writeJSON(filepath.Join(r.dir, "violations.json"), result); err != nil {
 		return "", err
 	}

@@ -98,6 +98,29 @@ func (d *Deployment) Deadlocks(ctx context.Context) (n int, err error) {
 	return n, nil
 }
 
+// Damage is what MariaDB finds wrong with its own tables: what a crash recovery has broken is not the product's to keep. Empty
+// when they are whole, and with SQLite.
+func (d *Deployment) Damage(ctx context.Context) (found []string, err error) {
+	if d.MariaDB == nil {
+		return nil, nil
+	}
+	rows, err := d.admin.QueryContext(ctx, strings.ReplaceAll("CHECK TABLE $messages, $mailboxes, $mailbox_heads, $send_keys, $conversations, $members, $devices EXTENDED", "$", database+"."))
+	if err != nil {
+		return nil, fmt.Errorf("check MariaDB's tables: %w", err)
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		var table, op, kind, text string
+		if err := rows.Scan(&table, &op, &kind, &text); err != nil {
+			return nil, fmt.Errorf("check MariaDB's tables: %w", err)
+		}
+		if text != "OK" {
+			found = append(found, table+": "+text)
+		}
+	}
+	return found, rows.Err()
+}
+
 // list writes ids, which are digits, for an IN.
 func list(ids []client.UserID) string {
 	texts := make([]string, len(ids))
