@@ -36,6 +36,7 @@ test('what goes wrong is said: no answer, nodes that are missing, a session that
   for (let n = 0; n < 5 && (await page.evaluate(() => document.activeElement?.textContent)) !== 'Drain'; n++) await page.keyboard.press('Tab');
   await page.keyboard.press('Enter');
   await page.getByRole('dialog').getByText('The node says that it is not ready').waitFor();
+  await page.waitForFunction(() => document.querySelector('[role=dialog]')?.contains(document.activeElement)); // it takes the focus a moment after it is seen
   await page.keyboard.press('Escape');
   await page.getByRole('dialog').waitFor({ state: 'detached' });
   await page.waitForFunction(() => document.activeElement?.textContent === 'Drain');
