@@ -107,7 +107,7 @@ func halfCharacter(data []byte) int {
 	return -1
 }
 
-// escaped is what b begins with when that is \uXXXX, else -1.
+// escaped is the UTF-16 unit that b begins with as an escape of \u and four digits, else -1.
 func escaped(b []byte) rune {
 	if len(b) < 6 || b[0] != '\\' || b[1] != 'u' {
 		return -1

@@ -64,7 +64,7 @@ func loseTail(ctx context.Context, s *Strike) error {
 	if err := s.admin.QueryRowContext(ctx, "SELECT COALESCE(MAX(id), 0) FROM "+database+".messages").Scan(&newest); err != nil {
 		return fmt.Errorf("what the database has: %w", err)
 	}
-	if err := s.until(ctx, fmt.Sprintf("SELECT COALESCE(MAX(id), 0) > %d FROM %s.messages", newest, database)); err != nil { // there is something to lose
+	if err := s.until(ctx, "SELECT COALESCE(MAX(id), 0) > ? FROM "+database+".messages", newest); err != nil { // there is something to lose
 		return err
 	}
 	if err := wait(ctx, 200*time.Millisecond+time.Duration(s.Rand.Int64N(int64(time.Second)))); err != nil {
@@ -94,12 +94,12 @@ func loseTail(ctx context.Context, s *Strike) error {
 }
 
 // until waits until a query answers 1.
-func (s *Strike) until(ctx context.Context, query string) error {
+func (s *Strike) until(ctx context.Context, query string, args ...any) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	for {
 		var is bool
-		if err := s.admin.QueryRowContext(ctx, query).Scan(&is); err != nil {
+		if err := s.admin.QueryRowContext(ctx, query, args...).Scan(&is); err != nil {
 			return fmt.Errorf("%s: %w", query, err)
 		}
 		if is {
